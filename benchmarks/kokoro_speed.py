@@ -5,9 +5,9 @@ of packages::
 
     python benchmarks/kokoro_speed.py --model packages --voice jf_alpha --threads 2 --repeats 5
 
-Each runs once before it is measured. ``rtf`` is wall seconds per second of audio, ``first_audio_s`` the seconds to the
-first samples of a stream, ``memory_mb`` the resident memory of this process at the end. The phonemizers differ, so that
-the audio is not of equal length. The last line is JSON.
+Each runs once before, and then all in turn. ``rtf`` is wall seconds per second of audio (the median, and the least),
+``first_audio_s`` the seconds to the first samples of a stream, ``memory_mb`` the resident memory of this process at the
+end, with all models in it. The phonemizers differ, so that the audio is not of equal length. The last line is JSON.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@ Run it from the root of the repository, where realtts-piper and a voice are inst
 
     python benchmarks/piper_speed.py --model en_US-joe-medium --threads 2 --repeats 5
 
-Each runs once before it is measured. ``rtf`` is wall seconds per second of audio, ``first_audio_s`` the seconds to the
-first samples of a stream, ``memory_mb`` the resident memory of this process at the end. The last line is JSON.
+Each runs once before, and then all in turn. ``rtf`` is wall seconds per second of audio (the median, and the least),
+``first_audio_s`` the seconds to the first samples of a stream, ``memory_mb`` the resident memory of this process at the
+end, with all models in it. The last line is JSON.
 """
 
 from __future__ import annotations

@@ -198,3 +198,16 @@ def test_lengths_without_measure_and_chunks_without_end(tmp_path, case):
     """A typed error, whatever a header says; a file of a gigabyte of empty chunks would keep nobody for long."""
     with pytest.raises((VoiceUnreadable, VoiceUnsuitable)):
         read(tmp_path, ENDLESS[case])
+
+
+@pytest.mark.parametrize("kind", ["wav", "wav float", "wavex", "rifx", "aiff"])
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.001], ids=["half", "a tenth", "next to nothing"])
+def test_a_file_that_goes_on_behind_the_length_of_its_samples_is_read_to_its_end(tmp_path, contents, kind, share):
+    """As a recorder leaves it that brings the length up to date from time to time."""
+    content = bytearray(contents[kind])
+    name, order = (b"SSND", "big") if kind == "aiff" else (b"data", "big" if kind == "rifx" else "little")
+    at = content.index(name) + 4
+    length = int.from_bytes(content[at : at + 4], order)
+    content[at : at + 4] = (round(length * share) // 16 * 16).to_bytes(4, order)
+    samples, rate = read(tmp_path, bytes(content))
+    assert len(samples) / rate == pytest.approx(3.0, abs=0.01)

@@ -98,7 +98,7 @@ class Settings(BaseModel):
         description="Compute type of the optimized variant; plain always runs in float32. A type that is named holds"
         " for weights, cache and activations: nothing is quantized by itself then, and float32 goes without TF32.",
     )
-    quantization: Literal["auto", "none", "int8", "int4"] = Field(
+    quantization: Literal["auto", "none", "int8", "fp8", "int4"] = Field(
         "auto", description="Weight quantization; auto: by machine and provider, none where dtype is named."
     )
     precision_policy: Literal["exact", "balanced", "fast"] = Field(
@@ -113,7 +113,7 @@ class Settings(BaseModel):
         " installed and faster.",
     )
     optimize: bool = Field(True, description="False goes straight to the plain variant.")
-    compile: Toggle = Field("auto", description="Use torch.compile.")
+    compile: Toggle = Field("auto", description="Use fused kernels and torch.compile.")
     compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = Field(
         "reduce-overhead", description="Mode of torch.compile."
     )

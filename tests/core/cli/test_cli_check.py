@@ -107,6 +107,55 @@ def test_ratings_stand_in_the_table(cli, recording, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        "a|One cat sat.\nb|Two dogs ran away.",  # LJ Speech
+        "a|1 cat sat.|One cat sat.\nb|2 dogs ran away.|Two dogs ran away.",
+        "a ONE CAT SAT\nb TWO DOGS RAN AWAY\n",  # LibriSpeech
+        "a.wav\tOne cat sat.\n\nb.wav\tTwo dogs ran away.\n\n",
+        "wavs/a.wav | One cat sat. | \r\nwavs/b.wav | Two dogs ran away. |\r\n",
+    ],
+)
+def test_recordings_and_their_transcripts(cli, work, recording, lines):
+    """In the forms of the usual corpora; a word that one lacks is named, and the rate is that of all."""
+    (work / "people").mkdir()
+    recording("One cat sat.", "people/a.wav")
+    recording("Two dogs ran.", "people/b.wav")
+    recording("Nobody asks for this.", "people/c.wav")
+    (work / "list.txt").write_text(lines, encoding="utf-8", newline="")
+    record = json.loads(cli("check", "people", "--transcripts", "list.txt", "-l", "en", "--json").out)
+    assert (record["words"], record["errors"], record["recording"]) == (7, 1, "people")
+    assert [text["recording"] for text in record["texts"]] == ["a.wav", "b.wav"]
+    assert [word["text"].lower() for word in record["texts"][1]["missing"]] == ["away"]
+    result = cli("check", "people/", "--transcripts", "list.txt", "--seconds", "0", "--max-wer", "10")
+    assert "of 2 recordings were left out" in result.err
+
+
+@pytest.mark.parametrize(
+    ("lines", "arguments", "message"),
+    [
+        ("a|One", ["people/"], "it is not said what its recordings say"),
+        ("a|One", ["--transcripts", "list.txt"], "needs a folder"),
+        ("a|One", ["a.wav", "--transcripts", "list.txt"], "needs a folder"),
+        ("a|One", ["people", "--transcripts", "nowhere.txt"], "nowhere.txt cannot be read"),
+        ("a|One\nd|Two", ["people", "--transcripts", "list.txt"], "no recording 'd' (line 2)"),
+        ("a|One\nd|Two", ["people", "--transcripts", "list.txt", "--text", "x"], "not allowed with"),
+        ("a", ["people", "--transcripts", "list.txt"], "line 1: 'a' has no text"),
+        ("\n \n", ["people", "--transcripts", "list.txt"], "names no recording"),
+        ("\ud800".encode("utf-8", "surrogatepass"), ["people", "--transcripts", "list.txt"], "cannot be read"),
+    ],
+)
+def test_wrong_transcripts(cli, work, lines, arguments, message):
+    """Are named with their line, before anything is listened to."""
+    (work / "people").mkdir()
+    (work / "people/a.wav").touch()
+    (work / "list.txt").write_bytes(lines if isinstance(lines, bytes) else lines.encode())
+    result = cli("check", *arguments)
+    assert result.code == 2
+    assert message in " ".join(result.err.split())
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["a.wav"], "give --text or --file"),

@@ -47,7 +47,7 @@ class Speaker:
 
 def make_context(checkpoint: Checkpoint | None = None) -> Any:
     """What `load` reads of a context."""
-    settings = SimpleNamespace(threads=1, device="auto")
+    settings = SimpleNamespace(threads=1, device="auto", language=None)
     given = {"spec": spec, "settings": settings, "rung": None, "report": lambda _: None, "stages": StageLog()}
     return SimpleNamespace(checkpoint=checkpoint, device="cpu", dtype="float32", **given)
 

@@ -86,6 +86,58 @@ def test_damaged_voices(folder, tmp_path, load, content) -> None:
     assert model.samples("Hello.", voice="af_heart").size
 
 
+def spoilt(archive: Path, fault: str) -> None:
+    """Damage an archive behind the list of its names."""
+    content = bytearray(archive.read_bytes())
+    header = content.rindex(b"PK\x01\x02", 0, content.index(b"af_sky.npy", content.index(b"PK\x01\x02")))
+    if fault == "bits":
+        at = int.from_bytes(content[header + 42 : header + 46], "little")
+        content[at + 200] ^= 0xFF
+    elif fault == "method":
+        content[header + 10 : header + 12] = (99).to_bytes(2, "little")
+    elif fault == "encrypted":
+        content[header + 8] |= 1
+    elif fault == "place":
+        content[header + 42 : header + 46] = (7).to_bytes(4, "little")
+    elif fault == "size":
+        content[header + 20 : header + 24] = (5).to_bytes(4, "little")
+    archive.write_bytes(content)
+
+
+@pytest.mark.parametrize("packed", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("fault", ["bits", "method", "encrypted", "place", "size"])
+def test_archives_damaged_behind_their_names(folder, tmp_path, load, packed, fault) -> None:
+    """Name the voice that cannot be read; those that can speak."""
+    copied(folder, tmp_path)
+    voices = Voices(files_at_hand(Checkpoint("x", path=tmp_path)).voices)
+    tables = {name: voices.styles(name)[:, None] for name in ("af_heart", "af_sky")}
+    shutil.rmtree(tmp_path / "voices")
+    packed(tmp_path / "voices.npz", **tables)
+    spoilt(tmp_path / "voices.npz", fault)
+    model = load(tmp_path)
+    with pytest.raises(errors.CheckpointCorrupt, match="af_sky") as caught:
+        model.samples("Hello.", voice="af_sky")
+    assert caught.value.fix
+    assert model.samples("Hello.", voice="af_heart").size
+
+
+def test_files_that_are_replaced_are_seen(folder, tmp_path) -> None:
+    """At the next request, by a provider that was made before."""
+    copied(folder, tmp_path)
+    checkpoint = Checkpoint("x", path=tmp_path)
+    before = [voice.id for voice in voices_of(checkpoint)]
+    shutil.copy(tmp_path / "voices" / "af_sky.bin", tmp_path / "voices" / "af_nova.bin")
+    assert [voice.id for voice in voices_of(checkpoint)] == sorted([*before, "af_nova"], key=VOICES.index)
+    (tmp_path / "voices" / "af_sky.bin").unlink()
+    assert "af_sky" not in [voice.id for voice in voices_of(checkpoint)]
+    np.savez(tmp_path / "more.npz", am_adam=np.zeros((3, 256), np.float32))
+    assert "am_adam" in [voice.id for voice in voices_of(checkpoint)]
+    np.savez(tmp_path / "more.npz", am_echo=np.zeros((30, 256), np.float32))
+    names = [voice.id for voice in voices_of(checkpoint)]
+    assert "am_echo" in names
+    assert "am_adam" not in names
+
+
 def archive(**entries: bytes) -> bytes:
     """One of NumPy's archives, of whatever its entries are."""
     content = io.BytesIO()

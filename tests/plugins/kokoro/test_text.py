@@ -10,13 +10,17 @@ from dataclasses import replace
 import pytest
 
 from realtts import RealProvider, errors
+from realtts.contract.spec import Checkpoint
 from realtts.testing.numbers import number_sentences
 from realtts_kokoro import spec
 from realtts_kokoro.catalogue import LANGUAGES, VOICES, language_of
 from realtts_kokoro.phonemizers import Phonemizers
 from realtts_kokoro.phrases import phrases_of, raw_phrase
+from realtts_kokoro.plain import load_kokoro
 from realtts_kokoro.reading import unread_in
 from realtts_kokoro.vocabulary import NUMBERS
+
+from .conftest import make_context
 
 ENGLISH = language_of("en-us")
 
@@ -89,6 +93,36 @@ def test_chinese(phonemizers) -> None:
 
 
 @pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        ("fr-fr", "Le weekend, Microsoft et le bath water."),
+        ("fr", "Mon computer est cool."),
+        ("hi", "hello computer weekend"),
+        ("hi", "मेरा computer नया है"),
+        ("es", "El software de Microsoft."),
+        ("it", "Il weekend al computer."),
+        ("pt-br", "O show do weekend."),
+    ],
+)
+def test_words_of_another_language_are_read_and_nothing_else(phonemizers, tag, text) -> None:
+    """espeak-ng notes beside them which language that is; the note is not spoken."""
+    pytest.importorskip("espeakng_loader")
+    (phrase,) = phrases(phonemizers, text, tag)
+    assert not set("()^") & set(symbols(phrase))
+    assert not phrase.missing
+    assert len(phrase.words) == len(text.split())
+
+
+@pytest.mark.parametrize("tag", LANGUAGES)
+def test_espeak_has_every_language_that_it_reads(phonemizers, tag) -> None:
+    """Under the name that it has in espeak-ng."""
+    pytest.importorskip("espeakng_loader")
+    if "espeak" in language_of(tag).phonemizers:
+        (phrase,) = phrases(phonemizers, "hotel", tag, "espeak")
+        assert len(phrase.words) == 1
+
+
+@pytest.mark.parametrize(
     ("tag", "name"), [("es", "misaki"), ("ja", "espeak"), ("zh", "espeak"), ("hi", "misaki"), ("it", "misaki")]
 )
 def test_a_phonemizer_that_does_not_read_the_language(tts, tag, name) -> None:
@@ -151,6 +185,50 @@ def test_what_is_missing_is_named_before_a_load(monkeypatch, folder, module, arg
         assert (tts.state, caught.value.fix) == ("unloaded", f"pip install 'realtts-kokoro[{extra}]'")
 
 
+@pytest.mark.parametrize("arguments", [{}, {"language": "en-gb"}, {"voice": "af_heart"}, {"voice": "bm_lewis,af_sky"}])
+def test_lexicons_that_vanished_are_named_before_a_load(monkeypatch, folder, arguments) -> None:
+    """English needs them; with espeak-ng it does not, and neither do other languages."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "hibari" else find(name))
+    with RealProvider("kokoro", model=str(folder)) as tts:
+        with pytest.raises(errors.CheckpointMissing, match="hibari-tts is not installed") as caught:
+            tts.generate("Hello there.", **arguments)
+        assert "pip install hibari-tts==0.2.1" in caught.value.fix
+        assert tts.state == "unloaded"
+        assert tts.generate("Hello there.", phonemizer="espeak", **arguments).duration > 0.2
+        assert tts.generate("Hola.", language="es", voice="af_heart").duration > 0.1
+
+
+@pytest.mark.parametrize(
+    ("module", "language", "extra"),
+    [
+        ("espeakng_loader", "es", "espeak"),
+        ("espeakng_loader", "French", "espeak"),
+        ("pyopenjtalk", "ja_JP.UTF-8", "ja"),
+        ("jieba", "zh", "zh"),
+        ("jieba", "ja", None),
+        ("espeakng_loader", "de", None),
+        ("jieba", None, None),
+    ],
+)
+def test_what_the_settings_language_lacks_is_named_before_weights_are_read(
+    monkeypatch, folder, module, language, extra
+) -> None:
+    """By a load without a request; a language that Kokoro does not speak is other providers' business."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == module else find(name, *more))
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    context = make_context(Checkpoint("x", path=folder))
+    context.settings.language = language
+    if extra is None:
+        assert load_kokoro(context).network
+        return
+    monkeypatch.setattr("realtts_kokoro.plain.find_files", lambda *_: pytest.fail("weights are looked for"))
+    with pytest.raises(errors.MissingExtra) as caught:
+        load_kokoro(context)
+    assert caught.value.fix == f"pip install 'realtts-kokoro[{extra}]'"
+
+
 def test_every_language_has_voices_and_one_phonemizer() -> None:
     """And every voice a language."""
     assert {language_of(voice).letter for voice in VOICES} == {language_of(tag).letter for tag in LANGUAGES}
@@ -177,7 +255,7 @@ def test_no_number_is_lost(phonemizers) -> None:
         assert [text[at] for at in range(len(text)) if text[at].isalnum() and at not in spoken] == [], text
 
 
-@pytest.mark.parametrize("count", [1, 40, 100, 300, 1000])
+@pytest.mark.parametrize("count", [1, 40, 100, pytest.param(1000, marks=pytest.mark.full)])
 def test_long_sentences_are_cut(phonemizers, count) -> None:
     """Behind a clause where there is one; the graph takes 510 symbols."""
     text = ", ".join(["so it goes on and on"] * count)

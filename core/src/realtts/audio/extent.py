@@ -119,7 +119,10 @@ def _wave(file: IO[bytes], size: int) -> Extent | None:
         if name == b"data":
             field = wide if length == 0xFFFFFFFF and wide is not None else LengthField(at - 4, 4, little)
             number = int.from_bytes(_at(file, field.at, field.width), "little" if little else "big")
-            return Extent(at, _known(number, at, file, size, little=little), size, field)
+            known = _known(number, at, file, size, little=little)
+            if known and _goes_on(file, at + known, size, little=little):
+                known = None
+            return Extent(at, known, size, field)
     return None
 
 
@@ -131,6 +134,18 @@ def _known(length: int, at: int, file: IO[bytes], size: int, *, little: bool) ->
     if length == 0 and at < size and not _is_chain(file, at, size, little=little):
         return None
     return length
+
+
+def _goes_on(file: IO[bytes], end: int, size: int, *, little: bool) -> bool:
+    """Tell whether samples go on behind the end that a header gives, as where it was not brought up to date.
+
+    That is so where the file's outermost chunk reaches to its end, or has no length, and what stands behind the samples
+    is no chunk.
+    """
+    whole = int.from_bytes(_at(file, 4, 4), "little" if little else "big")
+    if end + end % 2 >= size or not (whole == 0 or abs(whole + 8 - size) <= 1):
+        return False
+    return not any(_is_chain(file, at, size, little=little) for at in {end, end + end % 2})
 
 
 def _is_chain(file: IO[bytes], at: int, size: int, *, little: bool) -> bool:
@@ -176,6 +191,8 @@ def _aiff(file: IO[bytes], size: int) -> Extent | None:
         if name == b"SSND":
             begin = at + 8 + int.from_bytes(_at(file, at, 4), "big")
             known = _known(max(0, length - 8), begin, file, size, little=False)
+            if known and _goes_on(file, begin + known, size, little=False):
+                known = None
             return Extent(begin, known, size, LengthField(at - 4, 4, little=False, more=8))
     return None
 

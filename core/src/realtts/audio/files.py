@@ -112,11 +112,16 @@ def open_writer(
         OutputError: The target cannot be written. Nothing is left behind.
     """
     place: Target | FileTarget
+    given: object = target  # callers' types are theirs to check, or not
     if _is_file(target):
         place = FileTarget(target, live=live)
         file_format = by_name(format or name_by_suffix(getattr(target, "name", "")))
+    elif not isinstance(given, (str, os.PathLike)) or not isinstance(os.fspath(given), str):
+        raise OutputError(
+            f"it is {type(given).__name__}", who="target", fix="give a path, or a file object that takes bytes"
+        )
     else:
-        path = _path_of(target)
+        path = Path(target)
         place = Target(path, live=live)
         if format is not None:
             file_format = by_name(format)
@@ -125,14 +130,6 @@ def open_writer(
     if file_format.is_aac:
         check_aac(place.who)
     return Writer(place, file_format, check_subtype(file_format, subtype, place.who), sample_rate)
-
-
-def _path_of(target: object) -> Path:
-    name = os.fspath(target) if isinstance(target, os.PathLike) else target
-    if not isinstance(name, str):
-        fix = "give a path, or a file object that takes bytes"
-        raise OutputError(f"it is {type(target).__name__}", who="target", fix=fix)
-    return Path(name)
 
 
 def _is_file(target: object) -> TypeIs[IO[bytes]]:

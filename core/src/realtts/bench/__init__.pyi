@@ -11,9 +11,14 @@ from realtts.bench.load_source import (
 from realtts.bench.quality import (
     SpokenText as SpokenText,
     add_quality as add_quality,
-    check_recording as check_recording,
     check_speech as check_speech,
     spoken_texts as spoken_texts,
+)
+from realtts.bench.recordings import (
+    Recording as Recording,
+    check_recording as check_recording,
+    check_recordings as check_recordings,
+    read_transcripts as read_transcripts,
 )
 from realtts.bench.runner import (
     run_bench as run_bench,

@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from realtts.contract.spec import ProviderSpec
     from realtts.listening import Hearing, Recognizer
 
-__all__ = ["FROZEN_SET", "KIND", "SpokenText", "add_quality", "check_recording", "check_speech", "spoken_texts"]
+__all__ = [
+    "FROZEN_SET",
+    "KIND",
+    "SpokenText",
+    "add_quality",
+    "check_speech",
+    "quality_record",
+    "quality_result",
+    "spoken_texts",
+]
 
 KIND = "realtts.check"
 """What ``kind`` is in the record."""
@@ -117,36 +126,12 @@ def check_speech(
                 tell(f"text {number} of {len(chosen)}")
             speech = tts.generate(item.text, voice=recording, language=item.language, seed=seed, **(options or {}))
             reference = recording if isinstance(recording, Voice) else None
-            results.append(_result(recognizer, item, speech.samples, speech.sample_rate, reference))
+            results.append(quality_result(recognizer, item, speech.samples, speech.sample_rate, reference))
         name, variant = tts.spec.name, tts.get_provider_status()["variant"]
     warnings = [f"left out, since the provider does not speak them: {', '.join(lacking)}"] if lacking else []
     if len(results) < len(chosen):
         warnings.append(f"{len(chosen) - len(results)} of {len(chosen)} texts were left out, for the time was over")
-    return _record(results, recognizer, warnings, provider=name, variant=variant, seed=seed)
-
-
-def check_recording(
-    samples: NDArray[np.float32], sample_rate: int, item: SpokenText, *, recognizer: str | None = None,
-    reference: Voice | None = None, name: str = "",
-) -> dict[str, Any]:  # fmt: skip
-    """Listen to a recording.
-
-    Args:
-        samples: float32 of shape (n,) in [-1, 1].
-        sample_rate: Hz.
-        item: What was to be said.
-        recognizer: See `realtts.listening.find_recognizer`.
-        reference: Whose voice it should be; None: anybody's.
-        name: For the record.
-
-    Returns:
-        A record as that of `check_speech`, of one text.
-
-    Raises:
-        MissingExtra, CheckpointError: There is no recognizer.
-    """
-    hearer = find_recognizer(recognizer)
-    return _record([_result(hearer, item, samples, sample_rate, reference)], hearer, [], recording=name)
+    return quality_record(results, recognizer, warnings, provider=name, variant=variant, seed=seed)
 
 
 def add_quality(
@@ -200,9 +185,22 @@ def _spoken_by(spec: ProviderSpec, texts: Sequence[SpokenText]) -> tuple[list[Sp
     return chosen, list(lacking)
 
 
-def _result(
-    recognizer: Recognizer, item: SpokenText, samples: NDArray[np.float32], sample_rate: int, reference: Voice | None
-) -> dict[str, Any]:
+def quality_result(
+    recognizer: Recognizer, item: SpokenText, samples: NDArray[np.float32], sample_rate: int,
+    reference: Voice | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Listen to one text.
+
+    Args:
+        recognizer: Who hears.
+        item: What was to be said.
+        samples: float32 of shape (n,) in [-1, 1].
+        sample_rate: Hz.
+        reference: Whose voice it should be; None: anybody's.
+
+    Returns:
+        One of the ``texts`` of a record.
+    """
     hearing = listen(recognizer, samples, sample_rate, item.text, language=item.language, readings=item.readings)
     return {
         "text": item.text,
@@ -234,9 +232,17 @@ def _words(hearing: Hearing) -> dict[str, Any]:
     }
 
 
-def _record(
+def quality_record(
     results: Sequence[dict[str, Any]], recognizer: Recognizer, warnings: Sequence[str], **about: Any
 ) -> dict[str, Any]:
+    """Return the record of several texts.
+
+    Args:
+        results: Of `quality_result`.
+        recognizer: Who heard them.
+        warnings: Of the run.
+        **about: Who or what spoke.
+    """
     errors, words = (sum(result[key] for result in results) for key in ("errors", "words"))
     looped = sum(result["looped"] for result in results)
     if looped:

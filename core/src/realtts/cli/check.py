@@ -36,17 +36,24 @@ def add_parser(commands: Any) -> None:
             realtts check hibari --text-set short
             realtts check hibari --text-set listening --seconds 300 --json
             realtts check hello.wav --text "Hello there."
+            realtts check people/ --transcripts people/metadata.csv
             realtts check chatterbox -v me.wav --text "In your voice." --max-wer 5
         """,
     )
     parser.add_argument(
-        "target", nargs="?", metavar="AUDIO|PROVIDER", help="audio file, or provider; default: see 'realtts default'"
+        "target",
+        nargs="?",
+        metavar="AUDIO|FOLDER|PROVIDER",
+        help="audio file, folder of them with --transcripts, or provider; default: see 'realtts default'",
     )
     group = parser.add_argument_group("speech")
     chosen = group.add_mutually_exclusive_group()
     chosen.add_argument("--text", help="what to say, or what the file should say")
     chosen.add_argument("-f", "--file", type=Path, metavar="FILE", help="read that text from a file (UTF-8)")
     chosen.add_argument("--text-set", metavar="SET", help="short, long, multilingual or listening (default: short)")
+    chosen.add_argument(
+        "--transcripts", type=Path, metavar="FILE", help="what each recording of the folder says: lines of NAME|TEXT"
+    )
     group.add_argument("-v", "--voice", help="audio file to clone, saved voice, or built-in voice")
     group.add_argument("-l", "--language", metavar="TAG", help="language of the text")
     group.add_argument("--seed", type=int, default=0, metavar="N", help="of every request (default: 0)")
@@ -66,7 +73,9 @@ def add_parser(commands: Any) -> None:
 
 def _check(arguments: argparse.Namespace) -> int:
     path = None if arguments.target is None else Path(arguments.target)
-    if path is not None and (path.is_file() or path.suffix.lower() in _audio_suffixes()):
+    if arguments.transcripts is not None or (path is not None and "/" in arguments.target and path.is_dir()):
+        record = _recordings(arguments, path)
+    elif path is not None and (path.is_file() or path.suffix.lower() in _audio_suffixes()):
         record = _recording(arguments, path)
     else:
         record = _speech(arguments)
@@ -89,18 +98,41 @@ def _recording(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
     from realtts import audio
     from realtts.bench import SpokenText, check_recording
     from realtts.errors import InvalidOption
-    from realtts.settings_sources import resolve_settings
 
     text = _text(arguments)
     if text is None:
         what, fix = "it is not said what the file should say", "give --text or --file"
         raise InvalidOption(what, who=f"realtts check {path}", fix=fix)
     samples, sample_rate = audio.read(path, max_seconds=_LONGEST_S)
-    recognizer = arguments.recognizer or resolve_settings().settings.recognizer
     item = SpokenText(text, arguments.language)
-    return check_recording(
-        samples, sample_rate, item, recognizer=recognizer, reference=_reference(arguments.voice), name=path.name
-    )
+    recognizer, reference = _recognizer(arguments), _reference(arguments.voice)
+    return check_recording(samples, sample_rate, item, recognizer=recognizer, reference=reference, name=path.name)
+
+
+def _recordings(arguments: argparse.Namespace, folder: Path | None) -> dict[str, Any]:
+    from realtts.bench import check_recordings, read_transcripts
+    from realtts.errors import InvalidOption
+
+    what = ""
+    if folder is None or not folder.is_dir():
+        what = "--transcripts needs a folder of recordings"
+    elif arguments.transcripts is None:
+        what = f"{folder} is a folder, and it is not said what its recordings say"
+    if folder is None or what:
+        raise InvalidOption(what, who="realtts check", fix="give both: realtts check FOLDER --transcripts FILE")
+    recordings = read_transcripts(folder, arguments.transcripts, arguments.language)
+    seconds = float("inf") if arguments.seconds is None else arguments.seconds
+    return check_recordings(
+        recordings, recognizer=_recognizer(arguments), reference=_reference(arguments.voice), name=str(folder),
+        most_seconds=seconds, tell=console.err,
+    )  # fmt: skip
+
+
+def _recognizer(arguments: argparse.Namespace) -> str | None:
+    from realtts.settings_sources import resolve_settings
+
+    name: str | None = arguments.recognizer or resolve_settings().settings.recognizer
+    return name
 
 
 def _reference(voice: str | None) -> Voice | None:

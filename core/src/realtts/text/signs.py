@@ -13,13 +13,16 @@ __all__ = ["plain_signs", "plain_spaces"]
 _WIDTHS = "\x1c\x1d\x1e\x1f\u00a0\u1680\u202f\u205f\u2800\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _LINES = {"\x85": "\n", "\u2028": "\n", "\u2029": "\n\n"}
 _SPACES = re.compile(f"[{_WIDTHS}{''.join(_LINES)}]")
-_SIGNS = frozenset("\u00b4`\u2010\u2011\u2012\u2013\u2015\u2212\u2215\u2236\u2e3a\u2e3b")
+_SIGNS = frozenset("\u00b4`\u2010\u2011\u2012\u2013\u2015\u207b\u208b\u2212\u2215\u2236\u2796\u2e3a\u2e3b")
 
 _MINUS = re.compile(
     r"[\u2212\u2013](?:(?<![\w)\]%°].)(?<=\u2212)(?=[.,]?\d|[$€£¥₩₫₿]\s?\d)"
     r"|(?<![^\s(\[].)(?<!\d\s.)(?<=\u2013)(?=[.,]?\d))"
 )
 """A minus before a number; an en dash there too, save where it stands between two numbers: from 3 –5."""
+
+_OTHER_MINUS = re.compile(r"(?<![^\s(\[])[\u207b\u208b\u2796](?=[.,]?\d)")
+"""A raised or lowered one, or the heavy one of emoji, that stands alone before a number of usual height."""
 
 _APOSTROPHE = re.compile(r"[\u00b4`](?<=[^\W\d_].)(?=[^\W\d_])")
 _RATIO = re.compile(r"(?<=\d)\s?\u2236\s?(?=\d)")
@@ -39,7 +42,7 @@ def plain_signs(text: EditedText, language: str | None) -> EditedText:  # noqa: 
     """
     if _SIGNS.isdisjoint(text.text):
         return text
-    text = text.substituted(_MINUS, "-")
+    text = text.substituted(_MINUS, "-").substituted(_OTHER_MINUS, "-")
     text = text.substituted(_APOSTROPHE, "'")
     text = text.substituted(_RATIO, ":")
     return text.substituted(_TABLE, lambda match: _PLAIN.get(match[0], "-"))

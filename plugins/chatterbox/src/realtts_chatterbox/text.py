@@ -135,7 +135,7 @@ class TextReader:
     def _all_ids(self, text: str, language: str | None) -> tuple[int, ...]:
         text = self._neutral(punctuated(text, self.kind))
         if self.kind == "turbo":
-            return tuple(self._tokenizer(text, truncation=True).input_ids)
+            return tuple(self._tokenizer(text).input_ids)
         language = language or LANGUAGES[0]
         if self.kind == "multilingual":
             self._require(language)

@@ -25,10 +25,10 @@ _FIX = "pip install 'realtts-kokoro[espeak]'"
 _DATA = ("phontab", "phonindex", "phondata", "intonations")
 _SYNCHRONOUS, _DO_NOT_EXIT, _UTF_8 = 2, 0x8000, 1
 _IPA_WITH_TIES = 0x02 | 0x80 | ord("^") << 8
-_NAMES = {"fr-fr": "fr"}
+_NAMES = {"en-gb": "en", "fr-fr": "fr"}
 """What espeak-ng calls languages, where it is not their tag."""
 
-_LANGUAGE_SWITCH = re.compile(r"\([a-z-]{2,}\)")
+_LANGUAGE_SWITCH = re.compile(r"\([a-z^-]{2,}\)")
 """What espeak-ng writes where it reads a word in another language."""
 
 _TIED = (

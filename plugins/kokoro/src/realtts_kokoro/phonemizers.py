@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from realtts.errors import InvalidOption, MissingExtra
 from realtts.exception_text import describe_error
-from realtts.kit.english import Pronunciation
+from realtts.kit.english import Pronunciation, check_package
 from realtts.kit.placing import place_words
 from realtts_kokoro.espeak import espeak_phonemes
 from realtts_kokoro.vocabulary import MARKS, NUMBERS
@@ -61,6 +61,8 @@ _NEEDS = {
 }
 """By the letter of the language; English needs nothing else."""
 
+_ENGLISH = "ab"
+
 
 class Phonemizer(Protocol):
     """What reads the sentences of a language."""
@@ -83,6 +85,7 @@ def check_phonemizer(language: Language, name: str | None) -> str:
     Raises:
         InvalidOption: That one does not read this language.
         MissingExtra: A package that it needs is not installed.
+        CheckpointMissing: hibari-tts, which has the lexicons of English, is not installed any more.
     """
     chosen = language.phonemizers[0] if name is None else name
     if chosen not in language.phonemizers:
@@ -90,6 +93,8 @@ def check_phonemizer(language: Language, name: str | None) -> str:
             f"phonemizer is {chosen!r}, which does not read {language.tag!r}", who=_WHO,
             fix=f"leave it out, or give {' or '.join(map(repr, language.phonemizers))}",
         )  # fmt: skip
+    if chosen == "misaki" and language.letter in _ENGLISH:
+        check_package("kokoro")
     needs = _ESPEAK if chosen == "espeak" else _NEEDS.get(language.letter)
     for module in needs.modules if needs is not None else ():
         if not _is_installed(module):
@@ -128,7 +133,7 @@ class Phonemizers:
         if name == "espeak":
             espeak_phonemes("a", language.tag)
             return _Espeak(language.tag)
-        if language.letter in "ab":
+        if language.letter in _ENGLISH:
             return Pronunciation(self._context, british=language.letter == "b")
         return _Clauses(_japanese() if language.letter == "j" else _chinese())
 

@@ -14,7 +14,7 @@ from realtts_kokoro.network import Network
 from realtts_kokoro.options import KokoroOptions
 from realtts_kokoro.phonemizers import Phonemizers
 from realtts_kokoro.speaking import Speaker
-from realtts_kokoro.spoken import language_spoken
+from realtts_kokoro.spoken import check_language, language_spoken
 from realtts_kokoro.voices import Voices
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class Plain:
 
 def load_kokoro(context: Context) -> Kokoro:
     """Load the model. Raises as `Plain.load`."""
+    check_language(context.settings.language)
     files = find_files(context.checkpoint, context.report)
     phonemizers = Phonemizers(context)
     network = Network(files.content(), context, name=files.name)

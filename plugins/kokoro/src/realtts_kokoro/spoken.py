@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realtts_kokoro.catalogue import VOICES, language_of, voice_info
+from realtts.kit.languages import resolve_language
+from realtts_kokoro.catalogue import LANGUAGES, VOICES, language_of, voice_info
 from realtts_kokoro.files import files_at_hand
 from realtts_kokoro.options import KokoroOptions
 from realtts_kokoro.phonemizers import check_phonemizer
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from realtts.contract.types import Request
     from realtts_kokoro.catalogue import Language
 
-__all__ = ["check_request", "language_spoken"]
+__all__ = ["check_language", "check_request", "language_spoken"]
 
 
 def language_spoken(language: str | None, voice: str) -> Language:
@@ -27,21 +27,31 @@ def language_spoken(language: str | None, voice: str) -> Language:
 
 
 def check_request(checkpoint: Checkpoint | None, request: Request) -> None:
-    """Check that what reads the request's language is installed; imports none of it.
+    """Check that the weights are at hand or can be fetched, and that what reads the request's language is installed.
+
+    None of it is imported.
 
     Raises:
         InvalidOption: The phonemizer that is asked for does not read it.
         MissingExtra: It is not installed.
-        CheckpointError: The voices that are there cannot be listed.
+        CheckpointError: A package or a file is missing, or the voices that are there cannot be listed.
     """
+    files = files_at_hand(checkpoint)
     voice = request.voice if isinstance(request.voice, str) else ""
     if not voice and request.language is None:
-        voice = _default_voice(checkpoint)
+        voice = Voices(dict.fromkeys(VOICES, Path()) if files is None else files.voices).default(None)
     check_phonemizer(language_spoken(request.language, voice), KokoroOptions.of(request).phonemizer)
 
 
-@functools.lru_cache(maxsize=16)
-def _default_voice(checkpoint: Checkpoint | None) -> str:
-    """Return the voice that speaks where neither voice nor language is named."""
-    files = files_at_hand(checkpoint)
-    return Voices(dict.fromkeys(VOICES, Path()) if files is None else files.voices).default(None)
+def check_language(language: str | None) -> None:
+    """Check that what reads the language of the settings is installed; imports none of it.
+
+    Args:
+        language: As a user has set it, for all providers; one that Kokoro does not speak is not in force here.
+
+    Raises:
+        MissingExtra: It is not installed.
+    """
+    tag = resolve_language(language, LANGUAGES) if language is not None else None
+    if tag is not None:
+        check_phonemizer(language_of(tag), None)

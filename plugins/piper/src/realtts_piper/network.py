@@ -14,6 +14,7 @@ import numpy as np
 from realtts.errors import AccelError, CheckpointCorrupt, CheckpointMismatch
 from realtts.kit.onnx import OnnxGraph
 from realtts.kit.onnx_cut import OnnxFile
+from realtts_piper.windows import LATER, MOST_REACH, SOON, reach_of, windows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,12 +37,6 @@ _TYPES = {
     "tensor(float)": "float32", "tensor(int64)": "int64", "tensor(bool)": "bool", "tensor(int32)": "int32",
     "tensor(float16)": "float16", "tensor(double)": "float64",
 }  # fmt: skip
-_CONTEXT = 16
-"""Frames that the vocoder sees on each side of a window. Sound depends on 10 (medium) to 13 (high) of them."""
-
-_SOON, _LATER = (40, 200), (400, 400)
-"""Frames of the first window and of the others, where its samples are heard at once, and where they wait for the whole:
-then longer ones take less work. A frame is 256 samples, 40 are half a second."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +119,7 @@ class Network:
         self._stages: list[_Stage] = []
         self._noise = self._width_noise = self._shape = self._lengths = self._latent = ""
         self.seeded = self.windowed = False
+        self._reach = MOST_REACH
         if not self._cut(file, windows=windows):
             self._stages = [_Stage(self._open(content))]
             self.seeded = not any(node.op.startswith("Random") for node in file.nodes)
@@ -144,6 +140,30 @@ class Network:
             random: Draws the noise, of lengths first.
             soon: Whether its first samples are heard before the rest.
         """
+        tensors = self._latent_sound(ids, scales, speaker, random)
+        return Sound(self._frames(tensors, len(ids)), self._blocks(tensors, SOON if soon else LATER))
+
+    def fit_windows(self, ids: Sequence[int], scales: Scales) -> None:
+        """Let each window see as many frames around it as its samples depend on; where those are many, cut none.
+
+        Args:
+            ids: Numbers of some symbols.
+            scales: Of the voice.
+
+        Raises:
+            AccelError: Its configuration has another hop_length than the graph.
+        """
+        if not self.windowed:
+            return
+        tensors = self._latent_sound(ids, scales, None, np.random.default_rng(0))
+        reach = reach_of(lambda latent: self._samples(tensors, latent), tensors[self._latent], self._voice.hop_length)
+        self.windowed = reach is not None
+        self._reach = MOST_REACH if reach is None else reach
+
+    def _latent_sound(
+        self, ids: Sequence[int], scales: Scales, speaker: int | None, random: np.random.Generator
+    ) -> dict[str, NDArray[Any]]:
+        """Run all parts of the graph but the vocoder of windows; return what they give."""
         tensors: dict[str, NDArray[Any]] = {
             "input": np.asarray([ids], np.int64),
             "input_lengths": np.asarray([len(ids)], np.int64),
@@ -158,7 +178,18 @@ class Network:
             tensors[self._noise] = random.standard_normal(tensors[self._shape].shape, np.float32)
         for stage in self._stages[1:-1] if self.windowed else self._stages[1:]:
             tensors |= stage(tensors)
-        return Sound(self._frames(tensors, len(ids)), self._blocks(tensors, _SOON if soon else _LATER))
+        return tensors
+
+    def _samples(self, tensors: Mapping[str, NDArray[Any]], latent: NDArray[Any]) -> NDArray[np.float32]:
+        samples = _flat(self._stages[-1]({**tensors, self._latent: latent})[self._output])
+        count, hop = latent.shape[-1], self._voice.hop_length
+        if len(samples) != count * hop:
+            # Whole, it can be spoken: the plain variant does.
+            raise AccelError(
+                f"a frame is {len(samples) / count:g} samples, and hop_length is {hop}", who=_WHO,
+                fix=f"correct hop_length in {self._name}.json",
+            )  # fmt: skip
+        return samples
 
     def _frames(self, tensors: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.int64] | None:
         lengths, whole = tensors.get(self._lengths), tensors.get(self._output)
@@ -172,21 +203,12 @@ class Network:
         if not self.windowed:
             yield _flat(tensors[self._output])
             return
-        latent, vocoder = tensors[self._latent], self._stages[-1]
-        count, hop = latent.shape[-1], self._voice.hop_length
-        start, size = 0, windows[0]
-        while start < count:
-            end = start + size if count - start - size >= windows[0] // 2 else count
-            left, right = max(0, start - _CONTEXT), min(count, end + _CONTEXT)
-            samples = _flat(vocoder({**tensors, self._latent: latent[..., left:right]})[self._output])
-            if len(samples) != (right - left) * hop:
-                # Whole, it can be spoken: the plain variant does.
-                raise AccelError(
-                    f"a frame is {len(samples) / (right - left):g} samples, and hop_length is {hop}", who=_WHO,
-                    fix=f"correct hop_length in {self._name}.json",
-                )  # fmt: skip
+        latent, hop = tensors[self._latent], self._voice.hop_length
+        count = latent.shape[-1]
+        for start, end in windows_of(count, windows):
+            left, right = max(0, start - self._reach), min(count, end + self._reach)
+            samples = self._samples(tensors, latent[..., left:right])
             yield samples[(start - left) * hop : (end - left) * hop]
-            start, size = end, windows[1]
 
     def _cut(self, file: OnnxFile, *, windows: bool) -> bool:
         """Open the graph in parts; tell whether it is one of the kind that can be cut."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from realtts.contract.events import Event
 from realtts.contract.hooks import hookimpl
 from realtts.errors import NotFinite
 from realtts.kit.onnx import onnx_probe, onnx_rungs
@@ -43,15 +44,19 @@ class Optimized:
 
     @hookimpl
     def warmup(self, context: Context, model: Piper) -> None:
-        """Speak some symbols, so that buffers have their sizes.
+        """Fit the windows to the vocoder, and speak some symbols, so that buffers have their sizes.
 
         Raises:
             NotFinite: The graph gives numbers that are none.
+            AccelError: Its configuration has another hop_length than the graph.
         """
         numbers = [number for group in model.voice.phoneme_id_map.values() for number in group]
         scales = Scales(model.voice.inference.noise_scale, model.voice.inference.length_scale, 0.0)
+        symbols = (numbers * (max(_SYMBOLS) // len(numbers) + 1))[: max(_SYMBOLS)]
+        model.network.fit_windows(symbols, scales)
+        context.report(Event("optimization.details", data={"windows": model.network.windowed}))
         for count in _SYMBOLS:
-            ids = (numbers * (count // len(numbers) + 1))[:count]
+            ids = symbols[:count]
             sound = model.network(ids, scales, None, np.random.default_rng(0), soon=True)
             if not all(np.isfinite(block).all() for block in sound.blocks):
                 raise NotFinite(

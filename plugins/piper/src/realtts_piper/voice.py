@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -174,6 +175,16 @@ def read_voice(files: VoiceFiles) -> PiperVoice:
         CheckpointCorrupt: It is damaged, or is none, or cannot be used.
     """
     path = files.config
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise _faulty(path, reason_of(error)) from error
+    return _read(path, stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(maxsize=16)
+def _read(path: Path, _changed_at: int, _size: int) -> PiperVoice:
+    """Read a configuration that has changed since it was read: it is asked for at every request."""
     try:
         voice = PiperVoice.model_validate(read_json_table(path))
     except ValidationError as error:

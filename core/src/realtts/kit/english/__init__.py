@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from realtts.kit.english.assets import check_digest, read_asset
+from realtts.kit.english.assets import check_digest, check_package, read_asset
 from realtts.kit.english.pronunciation import LETTERS, MARKS, SOUNDS, Pronunciation
 
-__all__ = ["LETTERS", "MARKS", "SOUNDS", "Pronunciation", "check_digest", "read_asset"]
+__all__ = ["LETTERS", "MARKS", "SOUNDS", "Pronunciation", "check_digest", "check_package", "read_asset"]

