@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from babel import Locale, UnknownLocaleError
 
-from realtts import UnspeakableText
+from realtts.errors import UnknownLanguage, UnspeakableText
 from realtts.registry.providers import get_spec
 from realtts.synthesis.model_choice import resolve_checkpoint
 from realtts.testing.texts import PLAIN, account_of, texts_of
@@ -35,11 +35,12 @@ def main() -> None:
     parser.add_argument("provider")
     parser.add_argument("--texts", type=int, default=2000, help="for each language")
     parser.add_argument("--model")
+    parser.add_argument("--languages", nargs="*", help="codes; all that the provider speaks if left out")
     arguments = parser.parse_args()
     spec = get_spec(arguments.provider)
     checkpoint = resolve_checkpoint(arguments.model, spec)
     total: Counter[str] = Counter()
-    for language in PLAIN:
+    for language in arguments.languages or PLAIN:
         if not spec.languages or language in spec.languages:
             total += _counted(spec, checkpoint, language, arguments.texts)
     about: dict[str, Any] = {"provider": arguments.provider, **total, "seconds_of_1_mb": round(_speed(), 3)}
@@ -54,6 +55,9 @@ def _counted(spec: ProviderSpec, checkpoint: Checkpoint | None, language: str, t
         except UnspeakableText:
             counted["refused"] += 1
             continue
+        except UnknownLanguage as error:  # of a model that speaks fewer, or without the package that prepares it
+            print(f"{language}: {error}", flush=True)
+            return counted
         if account is None:
             raise SystemExit("its vocabulary is not at hand: give --model")
         counted.update(texts=1, characters=len(text), unread=len(account.unread), lost=len(account.lost))

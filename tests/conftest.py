@@ -13,6 +13,11 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# A test compiles a kernel or two, in its own process: precompiled headers pay from a dozen on, and a pool of compiling
+# processes imports torch once more. torch's probe of the vector instructions compiles and loads a program for each.
+for variable, value in {"CPP_CACHE_PRECOMPILE_HEADERS": "0", "COMPILE_THREADS": "1", "VEC_ISA_OK": "1"}.items():
+    os.environ.setdefault(f"TORCHINDUCTOR_{variable}", value)
+
 if importlib.util.find_spec("hypothesis"):
     # A change is judged by the same inputs each time. HYPOTHESIS_PROFILE=default draws new ones.
     from hypothesis import settings
@@ -42,17 +47,18 @@ def _processes_are_not_measured() -> Iterator[None]:
         yield
 
 
-_FROZEN = pytest.StashKey[int]()
+_FROZEN = pytest.StashKey[tuple[str, int]]()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave modules out of the collections that every unload makes: at the first test, and when one has imported many.
+    """Leave what lasts out of the collections that every unload makes: in each new file, and behind large imports.
 
     It is done before the test's fixtures, so that the collector still frees what they make.
     """
-    if len(sys.modules) > item.config.stash.get(_FROZEN, 0) + 20:
-        item.config.stash[_FROZEN] = len(sys.modules)
+    file, modules = item.config.stash.get(_FROZEN, ("", 0))
+    if str(item.path) != file or len(sys.modules) > modules + 20:
+        item.config.stash[_FROZEN] = (str(item.path), len(sys.modules))
         gc.collect()
         gc.freeze()
 

@@ -53,9 +53,6 @@ def own_measurements(tmp_path_factory):
     """Nothing that was measured before these tests, and nothing kept for after them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REALTTS_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        # Else torch compiles and loads a program for each vector instruction set, to see whether the compiler knows it:
-        # half of the time of the first compilation.
-        patch.setenv("TORCHINDUCTOR_VEC_ISA_OK", "1")
         yield
 
 

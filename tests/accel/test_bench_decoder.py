@@ -14,6 +14,7 @@ main = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "decode_ste
 SHAPE = ["--layers", "2", "--hidden", "64", "--heads", "4", "--kv-heads", "2", "--head-dim", "16", "--mlp", "96"]
 
 
+@pytest.mark.full  # a script of development; the decoder's own tests run by default
 def test_record_and_table(capsys, unchanged):
     """One entry for each precision and number of rows; the floor and the error travel with it."""
     more = ["--vocabulary", "50", "--positions", "20", "--repeats", "2", "--rows", "2", "4", "--threads", "1"]

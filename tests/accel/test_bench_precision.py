@@ -13,6 +13,7 @@ script = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "precisio
 SMALL = ["--layers", "2", "--hidden", "256", "--mlp", "256", "--vocabulary", "64", "--tokens", "12", "--threads", "1"]
 
 
+@pytest.mark.full  # by default: test_ways_to_round
 def test_record_and_table(capsys):
     """Coarser precisions are further away, heavy-tailed weights suffer more, and what is lacking is named."""
     assert script["main"]([*SMALL, "--shape", "t3", "--precision", "bf16", "int8", "int4", "native-int8"]) == 0

@@ -50,6 +50,10 @@ BROKEN_TENSORS = {
     "twice": tensors_of(b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},'
                         b'"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}'),
     "metadata of wrong type": tensors_of({"__metadata__": {"a": 1}, "b": entry()}),
+    "metadata of nothing": tensors_of({"__metadata__": None, "b": entry()}),
+    "more rows than can be counted": tensors_of({"a": entry(), "b": entry((0, 2**70), (16, 16))}),
+    "an offset beyond all files": tensors_of({"a": entry((2**62,), (0, 2**64))}),
+    "a tensor of nothing": tensors_of({"a": None}),
     "a list": tensors_of([1, 2]),
     "no json": tensors_of(b"\xff\xfe\x00"),
     "lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n",
@@ -90,6 +94,21 @@ def repacked(content, change):
     return out.getvalue()
 
 
+def in_itself():
+    """A list that holds itself twice, so that every level of it has twice as many parts."""
+    value = []
+    value += [value, value]
+    return value
+
+
+def shared(levels):
+    """Lists that hold the one below twice."""
+    value = [torch.zeros(1)]
+    for _ in range(levels):
+        value = [value, value]
+    return value
+
+
 SOUND = pickled({"a": torch.zeros(4)})
 BROKEN_PICKLES = {
     "empty": b"",
@@ -107,6 +126,8 @@ BROKEN_PICKLES = {
     "code": pickle.dumps(print),
     "code in a zip": repacked(SOUND, lambda _: pickle.dumps(eval, protocol=2)),
     "deep": pickled(deep(150)),
+    "in itself": pickled({"a": in_itself()}),
+    "shared and deep": pickled(shared(100)),
     "a long number": repacked(SOUND, lambda _: b"I" + b"9" * 5000 + b"\n."),
     "no text": repacked(SOUND, lambda _: b"\x80\x02X\x02\x00\x00\x00\xff\xfe."),
     "lfs": BROKEN_TENSORS["lfs"],
@@ -128,7 +149,10 @@ def test_a_broken_pickle_is_corrupt(tmp_path, name, content):
         assert "Git LFS" in str(caught.value)
 
 
-@pytest.mark.parametrize("value", [3, "x", [torch.zeros(1)], {"a": 1}, {"a": {"b": torch.zeros(1)}}])
+@pytest.mark.parametrize(
+    "value",
+    [3, "x", [torch.zeros(1)], {"a": 1}, {"a": {"b": torch.zeros(1)}}, {1: torch.zeros(1)}, {None: torch.zeros(1)}],
+)
 def test_a_state_of_something_else_is_corrupt(tmp_path, value):
     """Tensors by name, or nothing."""
     path = tmp_path / "a.pt"

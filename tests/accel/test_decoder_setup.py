@@ -180,7 +180,7 @@ def test_precision_by_hand(family):
 
 def test_unknown_precision_and_kernel(family):
     """Errors that list what there is, or name the switch."""
-    with pytest.raises(DecoderError, match="int8, int4"):
+    with pytest.raises(DecoderError, match="int8, fp8, int4"):
         family.decoder(precision="int2")
     with pytest.raises(QuantizationUnavailable, match='quantization="none"'):
         family.decoder(precision="int8", kernel="none such")

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from families import HIDDEN, VOCABULARY, build  # noqa: E402
-from graph_backends import BACKENDS, GRAPHS  # noqa: E402
+from graph_backends import GRAPHS  # noqa: E402
 from row_loops import CAP, PLAIN, STOPS, drawn, make_loop, request_of, serve, speak  # noqa: E402
 
 from realtts import DecoderError  # noqa: E402
@@ -17,6 +17,9 @@ from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
 KERNELS = {"fp32": "dense", "bf16": "dense", "int8": "int8_weight_only"}
 """Named where two decoders are compared by tokens, whichever is the fastest on this machine."""
+
+COARSER = ("bf16", "int4")
+"""Precisions that a step runs through the same graphs as the others."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def admission_of(seed, most, *, n=10, device="cpu", **params):
 
 
 @pytest.mark.parametrize("graph_backend", GRAPHS, indirect=True)
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "int4"])
+@pytest.mark.parametrize("precision", ["fp32", "int8", *(pytest.param(p, marks=pytest.mark.full) for p in COARSER)])
 def test_graphs_give_what_eager_decoding_gives(family, precision, graph_backend):
     """At every precision, over the border of a bucket, two requests with other parameters in a row.
 
@@ -203,7 +206,7 @@ def test_looks_at_a_device_are_far_apart():
 # -- the model's own ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("graph_backend", BACKENDS, indirect=True)
+@pytest.mark.parametrize("graph_backend", GRAPHS, indirect=True)
 def test_a_second_decoder_inside_the_step(family, graph_backend):
     """A code predictor: its cache is reset for every frame, within the same graph, and it sees the hidden state."""
     device = "cuda" if graph_backend is CudaGraphs else "cpu"

@@ -19,6 +19,12 @@ from realtts.accel.graphs.cuda_graph import CudaGraphs  # noqa: E402
 from realtts.accel.sampling import GeneratorNoise, HashedNoise, Sampler, SamplingParams, SamplingRecipe  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
+EAGER_AND_RECORDED = (
+    pytest.param(None, id="eager", marks=pytest.mark.full),
+    pytest.param(RecordingGraphs, id="recorded"),
+)
+"""By default as graphs, which eager steps are compared with in `test_graphs_give_what_eager_decoding_gives`."""
+
 
 @pytest.fixture(scope="module", params=["qwen3", pytest.param("gpt2", marks=pytest.mark.full)])
 def family(request):
@@ -38,10 +44,9 @@ def qwen3():
 @pytest.mark.parametrize(
     ("graph_backend", "order"),
     [
-        pytest.param(None, PLAIN, id="eager-plain"),
         pytest.param(RecordingGraphs, GUIDED, id="recorded-guided"),
         *(pytest.param(*each, id=name, marks=pytest.mark.full) for name, *each in (
-            ("eager-guided", None, GUIDED), ("recorded-plain", RecordingGraphs, PLAIN),
+            ("eager-plain", None, PLAIN), ("eager-guided", None, GUIDED), ("recorded-plain", RecordingGraphs, PLAIN),
         )),
         *(pytest.param(CudaGraphs, each, id=f"cuda-{name}", marks=pytest.mark.gpu) for name, each in (
             ("plain", PLAIN), ("guided", GUIDED),
@@ -72,7 +77,10 @@ def test_graphs_give_what_eager_decoding_gives(qwen3):
     assert serve(make_loop(qwen3, backend=RecordingGraphs), **requests) == serve(make_loop(qwen3), **requests)
 
 
-@pytest.mark.parametrize(("backend", "every"), [(None, 3), (RecordingGraphs, 8)], ids=["eager", "recorded"])
+@pytest.mark.parametrize(
+    ("backend", "every"),
+    [pytest.param(None, 3, id="eager", marks=pytest.mark.full), pytest.param(RecordingGraphs, 8, id="recorded")],
+)
 def test_any_number_of_steps_at_a_time_gives_the_same(qwen3, backend, every):
     """A row may end in the middle of them, and at its last slot."""
     expected, ends = serve(make_loop(qwen3), range(6))
@@ -102,7 +110,7 @@ def test_a_narrowed_vocabulary(qwen3):
     assert found == {number: alone(single, number)[0] for number in range(7)}
 
 
-@pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["eager", "recorded"])
+@pytest.mark.parametrize("backend", EAGER_AND_RECORDED)
 def test_a_prefix_serves_many_rows(qwen3, backend):
     """A row behind a copied prefix draws what it draws when it reads the whole prompt."""
     loop = make_loop(qwen3, backend=backend)
@@ -175,7 +183,7 @@ def test_a_chunk_takes_no_longer_than_two_steps(qwen3, monkeypatch, own_folders)
 # -- what the model holds of each row -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["eager", "recorded"])
+@pytest.mark.parametrize("backend", EAGER_AND_RECORDED)
 def test_the_models_own_state_goes_by_row(qwen3, backend):
     """A text that is consumed step by step, a processor with a state, taps that it reads, and outputs per frame."""
     embed = qwen3.embed
@@ -229,7 +237,7 @@ def test_the_models_own_state_goes_by_row(qwen3, backend):
         assert own_frames[number] == [[token, n + 1] for n, token in enumerate(own[number])][: len(own_frames[number])]
 
 
-@pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["eager", "recorded"])
+@pytest.mark.parametrize("backend", EAGER_AND_RECORDED)
 def test_the_models_own_sampler_follows_the_rows(qwen3, backend):
     """A model that draws a second token in each step, with noise and parameters of each row."""
 

@@ -42,6 +42,8 @@ def context_of(device="cpu", dtype="bfloat16", **settings):
             {"quantization": "int8", "cuda_graphs": True},
             ["native-int8", "int8+cuda_graphs", "int8", "bf16+cuda_graphs", "bf16", "fp32+cuda_graphs", "fp32"],
         ),
+        ({"quantization": "fp8"}, ["fp8", "bf16", "fp32"]),
+        ({"device": "cuda:0", "quantization": "fp8", "cuda_graphs": False}, ["fp8", "bf16", "fp32"]),
         ({"quantization": "none"}, ["bf16", "fp32"]),
         ({"quantization": "none", "dtype": "float32"}, ["fp32"]),
         ({"device": "cuda:0"}, ["bf16+cuda_graphs", "bf16", "fp32+cuda_graphs", "fp32"]),
@@ -125,7 +127,7 @@ def test_without_a_name_the_machine_decides(able):
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda:0"])
-@pytest.mark.parametrize("quantization", ["none", "int8", "int4"])
+@pytest.mark.parametrize("quantization", ["none", "int8", "fp8", "int4"])
 def test_in_float32_activations_and_cache_are_float32(device, quantization):
     """Whatever the weights are packed to."""
     precision = rungs.precision_of(named("float32", device=device, quantization=quantization))
@@ -166,11 +168,13 @@ def test_what_the_status_tells_of_a_decoder():
         precision=Precision("int8", torch.float32),
         kernel=SimpleNamespace(name="fast"),
         kv_dtype=torch.bfloat16,
+        compiled=True,
+        fused=None,
         step_facts={"threads": 2},
     )
     details = {
         "weights": "int8", "quantization": "int8", "kernel": "fast", "kv_dtype": "bfloat16", "cuda_graphs": True,
-        "threads": 2,
+        "compile": True, "fused": False, "threads": 2,
     }  # fmt: skip
     assert rungs.decoder_details(decoder, graphs=True) == details
 
@@ -228,3 +232,22 @@ def test_the_residual_stream_is_never_float16(monkeypatch, device, dtype, quanti
     assert (precision.activations, choose_kv_dtype(config, precision, (1,), torch.device(device))) == types
     if quantization == "none":
         assert Precision.of(precision.weights, torch.device(device)).activations == types[0]
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "given", "expected"),
+    [
+        ("cuda:0", "bfloat16", {}, True),
+        ("cuda:1", "float16", {}, True),
+        ("cuda:0", "float32", {}, False),
+        ("cuda:0", "float32", {"compile": True}, True),
+        ("cuda:0", "bfloat16", {"compile": False}, False),
+        ("cuda:0", "bfloat16", {"cpu_offload": True}, False),
+        ("cpu", "bfloat16", {"compile": True}, False),
+    ],
+)
+def test_steps_are_fused_on_cuda_below_float32(device, dtype, given, expected):
+    """Or where it is asked for; never of weights that move, and nowhere else."""
+    context = context_of(device, dtype, **given)
+    assert rungs.fuses(context) is expected
+    assert rungs.precision_of(context).fused is expected

@@ -255,7 +255,9 @@ def test_a_batch_is_its_texts(make, rows):
             assert speech.finish_reason == alone.finish_reason
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "int4"])
+@pytest.mark.parametrize(
+    "precision", ["fp32", "int8", *(pytest.param(p, marks=pytest.mark.full) for p in ("bf16", "int4"))]
+)
 def test_a_stream_is_the_whole(inside, tiny, precision):
     """At every precision; and what is decoded step by step has the logits of what is read at once."""
 
@@ -306,7 +308,8 @@ def test_graphs_say_what_eager_steps_say(inside, tiny):
     ("requests", "fault"),
     [
         (20, "rows"),
-        (20, "rung"),
+        # By default: tests/core/test_mixed_load, and the conformance suite's rungs that fail.
+        pytest.param(20, "rung", marks=pytest.mark.full),
         # Without a fault ContinuousConformance compares rows, and both of these do.
         *(pytest.param(200, fault, marks=pytest.mark.slow) for fault in ("none", "rows", "rung")),
     ],

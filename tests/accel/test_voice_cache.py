@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -308,11 +309,27 @@ print(cache.stats()["disk_discarded"])
 """
 
 
-@pytest.mark.parametrize("rounds", [8, pytest.param(60, marks=pytest.mark.full)])
-def test_two_processes_share_the_folder(folder, rounds):
+def test_two_caches_share_the_folder(folder):
     """While both evict what the other wrote: every value is right and no file is half-written."""
+    caches = [DiskVoiceCache(VoiceCache(0), folder=folder, max_bytes=40_000) for _ in range(2)]
+
+    def fill(cache):
+        for _round in range(4):
+            for key in range(12):
+                value = cache.get_or_compute(str(key), lambda key=key: torch.full((1000,), float(key)))
+                assert value.tolist() == [float(key)] * 1000
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(fill, caches))
+    assert [cache.stats()["disk_discarded"] for cache in caches] == [0, 0]
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 40_000 + 5_000
+
+
+@pytest.mark.full  # by default: test_two_caches_share_the_folder
+def test_two_processes_share_the_folder(folder):
+    """The same of programs that know nothing of each other."""
     children = [
-        subprocess.Popen([sys.executable, "-c", CHILD, str(folder), str(rounds)], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", CHILD, str(folder), "60"], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     outputs = [child.communicate(timeout=120)[0] for child in children]

@@ -128,3 +128,67 @@ def test_wrong_pairs_are_refused(wrong):
     """At registration, by field."""
     with pytest.raises(InvalidPlugin, match="upstream_names"):
         fake_spec(upstream_names=wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("laguage", "language"),
+        ("langauge", "language"),
+        ("seeds", "seed"),
+        ("sped", "speed"),
+        ("voise", "voice"),
+        ("reference_txt", "reference_text"),
+        ("normalise_", "normalize"),
+        ("timestamp", "timestamps"),
+        ("check_word", "check_words"),
+    ],
+)
+def test_a_misspelt_argument_of_every_provider_is_named(tts, name, meant):
+    """It is no option of the provider, and the error says where it belongs."""
+    with pytest.raises(UnknownOption, match=f"did you mean '{meant}'") as caught:
+        tts.generate("Hello.", **{name: "x"})
+    assert f"as {meant}=" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("format", "Speech.encode() as format="),
+        ("response_format", "Speech.encode() as format="),
+        ("output", "speech.save("),
+        ("file_path", "speech.save("),
+        ("out", "-o FILE"),
+        ("stream", "call stream()"),
+        ("timeout", "request_timeout_s="),
+    ],
+)
+def test_what_belongs_to_another_call_is_told_there(tts, name, fix):
+    """No option of another kind is offered for it."""
+    for call in (lambda: tts.generate("Hello.", **{name: "x"}), lambda: RealProvider(NAMED, **{name: "x"})):
+        with pytest.raises((UnknownOption, SettingsError)) as caught:
+            call()
+        assert "did you mean" not in str(caught.value)
+        assert fix in caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "é" * 200, "a" * 300])
+def test_a_provider_of_a_very_long_name_is_unknown(name):
+    """As any other name that nobody has."""
+    with pytest.raises(errors.UnknownProvider) as caught:
+        RealProvider(name)
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_setting_that_cannot_be_shown_is_wrong_all_the_same():
+    """Whatever was given instead of a value."""
+
+    class Odd:
+        """Cannot be shown."""
+
+        def __repr__(self):
+            raise RuntimeError("no")
+
+    for name in ("dtype", "device", "threads", "quantization", "precision_policy", "strict"):
+        with pytest.raises(SettingsError, match="cannot be shown"):
+            Settings(**{name: Odd()})

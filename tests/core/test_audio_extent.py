@@ -163,3 +163,51 @@ def test_a_wav_file_that_is_empty_indeed_stays_empty(tmp_path):
     content = memory.getvalue() + b"LIST\x04\0\0\0INFO"
     with pytest.raises(VoiceUnreadable, match="holds no audio"):
         read(tmp_path, content)
+
+
+def caf(*chunks):
+    """A CAF file of chunks, each a name with the length that it claims."""
+    return b"caff\0\1\0\0" + b"".join(name + length.to_bytes(8, "big") for name, length in chunks)
+
+
+def w64(*chunks):
+    """A W64 file of chunks."""
+    start = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0" + bytes(8) + b"wave" + bytes(12)
+    return start + b"".join(name.ljust(16, b"\0") + length.to_bytes(8, "little") for name, length in chunks)
+
+
+ENDLESS = {
+    "caf beyond all places": caf((b"desc", 2**63 - 1)) + bytes(64),
+    "caf of a negative length": caf((b"desc", 2**64 - 2)) + bytes(64),
+    "caf of empty chunks": caf(*[(b"free", 0)] * 20_000),
+    "w64 beyond all places": w64((b"fmt ", 2**64 - 1)) + bytes(64),
+    "w64 of empty chunks": w64(*[(b"junk", 24)] * 20_000),
+    "wav of empty chunks": b"RIFF\0\0\0\0WAVE" + b"junk\0\0\0\0" * 20_000,
+    "aiff of empty chunks": b"FORM\0\0\0\0AIFF" + b"junk\0\0\0\0" * 20_000,
+    "mp4 of empty atoms": b"\0\0\0\x08ftyp" + b"\0\0\0\x08free" * 20_000,
+    "mp4 beyond all places": b"\0\0\0\x01ftyp" + b"\xff" * 8 + bytes(64),
+    "mp3 of empty tags": b"ID3\4\0\0\0\0\0\0" * 20_000,
+    "ogg of empty pages": (b"OggS" + bytes(23)) * 20_000,
+    "rf64 of all lengths": b"RF64\xff\xff\xff\xffWAVEds64\x1c\0\0\0" + b"\xff" * 28 + b"data\xff\xff\xff\xff",
+    "au that begins behind its end": b".snd" + b"\xff" * 20 + bytes(40),
+}
+
+
+@pytest.mark.parametrize("case", ENDLESS, ids=str)
+def test_lengths_without_measure_and_chunks_without_end(tmp_path, case):
+    """A typed error, whatever a header says; a file of a gigabyte of empty chunks would keep nobody for long."""
+    with pytest.raises((VoiceUnreadable, VoiceUnsuitable)):
+        read(tmp_path, ENDLESS[case])
+
+
+@pytest.mark.parametrize("kind", ["wav", "wav float", "wavex", "rifx", "aiff"])
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.001], ids=["half", "a tenth", "next to nothing"])
+def test_a_file_that_goes_on_behind_the_length_of_its_samples_is_read_to_its_end(tmp_path, contents, kind, share):
+    """As a recorder leaves it that brings the length up to date from time to time."""
+    content = bytearray(contents[kind])
+    name, order = (b"SSND", "big") if kind == "aiff" else (b"data", "big" if kind == "rifx" else "little")
+    at = content.index(name) + 4
+    length = int.from_bytes(content[at : at + 4], order)
+    content[at : at + 4] = (round(length * share) // 16 * 16).to_bytes(4, order)
+    samples, rate = read(tmp_path, bytes(content))
+    assert len(samples) / rate == pytest.approx(3.0, abs=0.01)

@@ -355,6 +355,18 @@ def test_chapters_of_an_epub(tmp_path):
     assert (second.title, second.text) == ("", "Two\n\nlines\n\nA cat")
 
 
+_ENTITIES = "<!DOCTYPE a [<!ENTITY b 'c'>]><package>&b;</package>"
+
+
+def flipped(path, name):
+    """A book's bytes, the compressed ones of a file in it changed."""
+    with zipfile.ZipFile(path) as archive:
+        about = archive.getinfo(name)
+    content, at = bytearray(path.read_bytes()), about.header_offset + 30 + len(name)
+    content[at : at + 3] = b"\xff\xff\xff"
+    return bytes(content)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -366,8 +378,25 @@ def test_chapters_of_an_epub(tmp_path):
         lambda path: epub(path, ["<p>" + "a" * (33 << 20) + "</p>"]),
         lambda path: epub(path, ["<p>a</p>"], **{"META-INF/encryption.xml": "<e><r URI='O/p0.xhtml'/></e>"}),
         lambda path: epub(path, ["<p> </p>"]),
+        lambda path: epub(path, ["<p>a</p>"], **{"O/c.opf": _ENTITIES.encode("utf-16")}),
+        lambda path: epub(path, ["<p>a</p><![x[ y"]),
+        lambda path: path.write_bytes(flipped(path, "O/p0.xhtml")),
+        lambda path: epub(path, ["<p>a</p>"], **{"META-INF/container.xml": b"\xff\xfe\x00"}),
     ],
-    ids=["no-zip", "cut", "no-root", "entities", "no-xml", "bomb", "encrypted", "blank"],
+    ids=[
+        "no-zip",
+        "cut",
+        "no-root",
+        "entities",
+        "no-xml",
+        "bomb",
+        "encrypted",
+        "blank",
+        "entities-in-utf-16",
+        "no-section",
+        "no-deflate",
+        "no-encoding",
+    ],
 )
 def test_a_damaged_epub_is_a_typed_error(tmp_path, spoil):
     """Before any work, and a compressed file that grows without end is not unpacked."""

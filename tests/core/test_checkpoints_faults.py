@@ -278,6 +278,7 @@ class TestOffline:
             fetch()
 
 
+@pytest.mark.full  # by default: test_a_killed_download_is_resumed_by_another_process, with its lock
 def test_two_processes_share_one_download(hub, start):
     """The second waits for the first, and both have the file."""
     gate = hub.hold("model.safetensors")
@@ -304,6 +305,7 @@ def test_a_killed_download_is_resumed_by_another_process(hub, start, begun):
     assert hub.downloads("model.safetensors")[-1].range.startswith("bytes=")
 
 
+@pytest.mark.full  # by default: cli/test_download.test_an_interrupt_can_be_resumed
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")
 def test_an_interrupt_leaves_what_arrived(hub, start, begun):
     """Ctrl-C in the middle: the partial file stays, and the lock is free."""

@@ -171,6 +171,15 @@ def test_fields_beside_the_audio_are_copied():
     assert (chunk.warnings, type(chunk.warnings[0])) == (("loud",), str)
 
 
+def test_texts_of_a_chunk_can_be_written_anywhere():
+    """Half a surrogate pair, as names of files bring it, is written as its code."""
+    given = Chunk(full(0.1), RATE, (Mark(0.0, 1.0, (0, 1), "mark", "a\udc80"),), warnings=("b\ud800",))
+    _, chunk = checks_of("hello").check(0, given)
+    assert (chunk.marks[0].name, chunk.warnings) == ("a\\udc80", ("b\\ud800",))
+    (voice,) = check_voices([VoiceInfo("c\udcff", aliases=("d\udcff",))], "test")
+    assert (voice.id, voice.aliases) == ("c\\udcff", ("d\\udcff",))
+
+
 class Unshowable:
     """Something whose repr raises."""
 
@@ -182,6 +191,8 @@ ODD = {
     "mark of strings": {"marks": (Mark("0", "1", (0, 1)),)},
     "mark of nothing": {"marks": (Mark(None, None, None),)},
     "mark that ends before it begins": {"marks": (Mark(2.0, 1.0, (0, 1)),)},
+    "mark later than any sound": {"marks": (Mark(0.0, 1e12, (0, 1)),)},
+    "mark at the largest number": {"marks": (Mark(1e308, 1.7e308, (0, 1)),)},
     "mark of another kind": {"marks": (Mark(0.0, 1.0, (0, 1), "phoneme"),)},
     "mark of a kind that is a list": {"marks": (Mark(0.0, 1.0, (0, 1), ["word"]),)},
     "mark with a span of floats": {"marks": (Mark(0.0, 1.0, (0.0, 1.0)),)},
@@ -203,6 +214,7 @@ ODD = {
     "samples of the other byte order": {"samples": full(0.1).astype(">f4")},
     "samples of objects": {"samples": np.array([0.1], object)},
     "samples without an axis": {"samples": np.float32(0.1)},
+    "samples of no sound": {"samples": np.array([0.1, -3e38], np.float32)},
     "samples with an infinity": {"samples": np.array([0.1, np.inf], np.float32)},
 }
 
@@ -222,6 +234,29 @@ def test_odd_fields_are_told(case):
     with pytest.raises(errors.InvalidChunk) as caught:
         checks_of("hello").check(0, chunk)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fix"),
+    [
+        ("f8", "convert it with"),
+        (">f4", "convert it with"),
+        ("f2", "convert it with"),
+        ("i2", "divide it by 32768 and"),
+        (">i2", "divide it by 32768 and"),
+        ("i4", "divide it by 2147483648 and"),
+        ("i1", "divide it by 128 and"),
+        ("u1", "yield an array of numpy.float32"),
+        ("c8", "yield an array of numpy.float32"),
+        ("?", "yield an array of numpy.float32"),
+        ("O", "yield an array of numpy.float32"),
+    ],
+)
+def test_the_fix_of_another_type_is_one_that_sounds(dtype, fix):
+    """Whole numbers that are only converted would be a thousand times too loud."""
+    with pytest.raises(errors.InvalidChunk, match="dtype") as caught:
+        checks_of("hello").check(0, Chunk(full(0.1).astype(dtype), RATE))
+    assert caught.value.fix.startswith(fix)
 
 
 @pytest.mark.parametrize("row", [2, -1, 0.0, "0", True, None, 2**70, np.float32(1)], ids=repr)

@@ -9,10 +9,11 @@ from realtts.bench import compare_records, load_record
 from realtts.checkpoints import fetch
 from realtts.cli.settings_file import change_setting
 from realtts.contract.spec import Checkpoint
-from realtts.documents import DEEPEST, DocumentError, parse_json, parse_toml, read_json, read_toml
+from realtts.documents import DEEPEST, DocumentError, jsonable, parse_json, parse_toml, read_json, read_toml
 from realtts.errors import InvalidOption, IsolationError, enumeration
 from realtts.isolation import environments
 from realtts.kit.entries import MOST_LAYERS, count, positive, reading_entries
+from realtts.kit.libraries import reading_by_library
 from realtts.kit.reading import NOTE, read_json as read_configuration, read_text
 from realtts.testing import fake_spec
 from realtts.wire.specs import spec_from_json
@@ -271,3 +272,88 @@ def test_a_byte_order_mark_stays_where_a_setting_is_changed(tmp_path, text):
     path.write_bytes(b"\xef\xbb\xbf" + b"a = " + b"[" * 50_000)
     with pytest.raises(SettingsError):
         change_setting(path, "provider", "espeak")
+
+
+def deep(levels):
+    """Lists inside each other."""
+    value = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+class Level(int):
+    """A number of a class of its own."""
+
+    def __repr__(self):
+        return "a level"
+
+
+REPORTED = {
+    "not a number": (float("nan"), "nan"),
+    "infinite": ({"loss": [float("-inf")]}, {"loss": ["-inf"]}),
+    "large": (2**63, "a whole number of 64 bits"),
+    "too large to be written": (-(10**5000), "a whole number of 16610 bits"),
+    "just small enough": (-(2**63) + 1, -(2**63) + 1),
+    "surrogate": ("a\udc80", "a\\udc80"),
+    "surrogate in a key": ({"\ud800": 1}, {"\\ud800": 1}),
+    "keys of numbers": ({1: True, None: "x"}, {"1": True, "None": "x"}),
+    "a number of its own class": (Level(3), 3),
+    "truth": ((True, None), [True, None]),
+    "a set": ({"only"}, ["only"]),
+    "an object": (DocumentError, str(DocumentError)),
+    "bytes": (b"ab", "b'ab'"),
+}
+
+
+@pytest.mark.parametrize("case", REPORTED, ids=str)
+def test_what_foreign_code_reports_becomes_json(case):
+    """Strict JSON, whatever it was, and the same again when it is read."""
+    value, expected = REPORTED[case]
+    found = jsonable(value)
+    assert (found, type(found)) == (expected, type(expected))
+    assert parse_json(json.dumps(found, allow_nan=False)) == expected
+
+
+def test_what_has_no_end_is_refused():
+    """Lists that hold themselves, once or twice, and more parts than anybody reads."""
+    once, twice = [], []
+    once.append(once)
+    twice += [twice, twice]
+    for value in (twice, list(range(200_000))):
+        with pytest.raises(ValueError, match="too many parts"):
+            jsonable(value)
+    assert json.dumps(jsonable({"deep": deep(300), "once": once}))
+
+
+class Panic(BaseException):
+    """As compiled libraries raise it."""
+
+
+def failing(path, error):
+    """Read a file by a library that raises."""
+    with reading_by_library(path):
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Panic("index out of bounds"), SystemExit(3), KeyError("model"), RecursionError(), MemoryError(), GeneratorExit()],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_a_library_raises_names_the_file(tmp_path, error):
+    """A panic too, which is no `Exception`."""
+    path = tmp_path / "tokenizer.json"
+    path.write_text("{}")
+    with pytest.raises(CheckpointCorrupt, match=r"tokenizer\.json") as caught:
+        failing(path, error)
+    assert short(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error", [CheckpointMismatch("no", who="x", fix="y"), KeyboardInterrupt()], ids=["ours", "key"]
+)
+def test_what_is_no_fault_of_the_file_passes(tmp_path, error):
+    """Errors that say more already, and an interrupt."""
+    with pytest.raises(type(error)):
+        failing(tmp_path / "a", error)

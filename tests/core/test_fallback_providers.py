@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from realtts import RealProvider, errors
+from realtts import RealProvider, Settings, errors
 from realtts.registry import providers
 from realtts.testing import fake_spec, faulty
 
@@ -171,3 +171,29 @@ def test_close_closes_both(crossing):
     tts.close()
     with pytest.raises(errors.ProviderClosed):
         tts.generate("hello there")
+
+
+@pytest.mark.parametrize(
+    ("given", "settings"),
+    [
+        ({"dtype": "float32"}, None),
+        ({"precision_policy": "exact"}, None),
+        ({"quantization": "none"}, None),
+        ({}, Settings(dtype="float32", tf32=True)),
+        ({"matmul_precision": "highest"}, Settings(dtype="bfloat16")),
+    ],
+)
+def test_a_precision_that_is_named_holds_for_whoever_speaks(crossing, given, settings):
+    """And what the environment says of this provider stays this provider's."""
+    tts = crossing("good", settings=settings, **given)
+    other = tts._crossing._providers["good"].settings
+    for name in ("dtype", "quantization", "precision_policy", "tf32", "matmul_precision"):
+        assert getattr(other, name) == getattr(tts.settings, name)
+    assert tts.generate("hello there").provider == "good"
+
+
+def test_other_precisions_are_each_providers_own(crossing, monkeypatch):
+    """From a file or the environment, which may say something else of each."""
+    monkeypatch.setenv("CHATTERBOX_DTYPE", "bfloat16")
+    tts = crossing("good")
+    assert tts._crossing._providers["good"].settings.dtype == "auto"

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from realtts import Chunk, Event, VoiceInfo, errors, hookimpl
+from realtts.contract.continuous import RowEnd, RowFailed
+from realtts.contract.spec import Checkpoint
 from realtts.exception_text import (
     LONGEST_MESSAGE,
     describe_error,
@@ -85,6 +87,23 @@ class Unfinished(errors.RealTTSError):
         pass
 
 
+class Shy(errors.VoiceNotFound):
+    """One that is passed on, but for its text, which raises."""
+
+    def __init__(self):
+        pass
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def cyclic():
+    """One that is its own cause."""
+    error, other = ValueError("a"), ValueError("b")
+    error.__cause__, other.__cause__ = other, error
+    return error
+
+
 def grouped():
     """A group whose members are hostile too."""
     try:
@@ -110,12 +129,25 @@ HOSTILE = {
     "attributes raise": Closed,
     "group": grouped,
     "ours, unfinished": Unfinished,
+    "ours, without a text": Shy,
+    "cyclic": cyclic,
+    "end of an asynchronous iterator": StopAsyncIteration,
 }
 
 
 @pytest.fixture(params=HOSTILE)
 def hostile(request):
     """Makes an exception that is hard to show."""
+    return HOSTILE[request.param]
+
+
+FEW = ("text raises", "panic", "exit", "stop", "attributes raise", "group", "ours, without a text", "cyclic")
+"""One of each kind, where it is not the showing that is tested."""
+
+
+@pytest.fixture(params=FEW)
+def odd(request):
+    """Makes one of a few."""
     return HOSTILE[request.param]
 
 
@@ -175,6 +207,113 @@ def test_every_stage(make, hostile, stage):
     assert attempt["remedy"].endswith(".")
     assert len(attempt["message"]) < LONGEST_MESSAGE + 100
     assert len(attempt["traceback"]) < 21_000
+
+
+def continuous(act):
+    """A class that takes what has come, and then acts with the numbers of its rows."""
+
+    def generate_continuous(self, context, model, arrivals):
+        rows = arrivals.take(8)
+        while rows:
+            yield from act([row.number for row in rows])
+            rows = arrivals.take(8)
+
+    return type("Continuous", (), {"generate_continuous": hookimpl(generate_continuous)})
+
+
+def at_once(error):
+    """Raise before any row."""
+
+    def act(numbers):
+        raise error()
+        yield
+
+    return act
+
+
+def after_a_chunk(error):
+    """Raise when there is audio."""
+
+    def act(numbers):
+        yield numbers[0], Chunk(TONE, 8000)
+        raise error()
+
+    return act
+
+
+def of_a_row(error):
+    """Say that every row has failed."""
+
+    def act(numbers):
+        for number in numbers:
+            yield number, RowFailed(error())
+
+    return act
+
+
+CONTINUOUS = {"at once": at_once, "after a chunk": after_a_chunk, "of a row": of_a_row}
+
+
+@pytest.mark.parametrize("act", CONTINUOUS, ids=str)
+def test_rows_that_join(make, odd, act):
+    """Alone, streamed and in a batch the rows are spoken by the next rung, and the record can be sent as JSON."""
+    tts = make(continuous(CONTINUOUS[act](odd)), batch_size=4)
+    assert tts.generate("hello").duration == pytest.approx(0.1)
+    assert sum(len(chunk.samples) for chunk in tts.stream("hello")) == 800
+    assert [len(speech.samples) for speech in tts.generate_batch(["one", "two", "three"])] == [800] * 3
+    (attempt,) = json.loads(json.dumps(tts.get_provider_status()))["attempts"]
+    assert (attempt["stage"], attempt["variant"]) == ("generate", "optimized")
+    assert attempt["remedy"].endswith(".")
+
+
+ODD_ENDS = {
+    "an error that is a text": RowFailed("no"),
+    "no error": RowFailed(None),
+    "a class of errors": RowFailed(ValueError),
+    "an error that is a number": RowFailed(7),
+    "a reason that is none": RowEnd("banana"),
+    "a reason that is a list": RowEnd(["stop"]),
+    "a reason in other letters": RowEnd("STOP"),
+    "a reason that is true": RowEnd(True),
+    "nothing": None,
+    "a text": "end",
+    "an exception": ValueError("no"),
+}
+
+
+@pytest.mark.parametrize("case", ODD_ENDS, ids=str)
+def test_odd_ends_of_rows(make, case):
+    """They break the contract, which closes the rung, and are no error of the core."""
+    tts = make(continuous(lambda numbers: ((number, ODD_ENDS[case]) for number in numbers)))
+    assert tts.generate("hello").duration == pytest.approx(0.1)
+    (attempt,) = tts.get_provider_status()["attempts"]
+    assert attempt["exception"] == "realtts.errors.InvalidChunk"
+
+
+def raises_hostile(*_):
+    """Stand for a function of a plugin that is asked before a load."""
+    error = ASKED[0]()
+    raise error
+
+
+ASKED = []
+
+
+def test_functions_that_are_asked_before_a_load(make, odd):
+    """What lists voices and languages, and checks requests: when it fails, the request is spoken all the same."""
+    ASKED[:] = [odd]
+    path = f"{__name__}:raises_odd"
+    tts = make(
+        None,
+        voices=path,
+        capabilities=frozenset({"voices"}),
+        check_request=path if not issubclass(type(odd()), errors.RealTTSError) else None,
+        unread=path,
+        checkpoint_languages=path,
+        checkpoints=(Checkpoint("only"),),
+    )
+    assert tts.generate("hello").duration == pytest.approx(0.1)
+    assert tts.voices() == []
 
 
 def isinstance_safe(error, cls):
@@ -349,6 +488,47 @@ def test_variant_that_cannot_be_imported(make, hostile, monkeypatch):
 
     with pytest.raises(errors.InvalidPlugin):
         make(Constructed).generate("hello")
+
+
+def test_class_that_cannot_be_looked_at(make, odd):
+    """Its metaclass fails at whatever is asked: the plugin breaks the contract, by name."""
+
+    class Hidden(type):
+        """Says nothing."""
+
+        def __dir__(cls):
+            raise odd()
+
+    class Secret(metaclass=Hidden):
+        """A variant."""
+
+    with pytest.raises(errors.InvalidPlugin, match="cannot be examined"):
+        make(Secret).generate("hello")
+
+
+def test_instance_with_a_lazy_module(make, odd):
+    """An attribute that imports something when it is asked is nobody's hook, whatever comes of the import."""
+
+    class Lazy:
+        """A module that is not installed."""
+
+        def __getattr__(self, name):
+            raise ImportError(name)
+
+    class Fast:
+        """A variant with one."""
+
+        def __init__(self):
+            self.library = Lazy()
+
+        @hookimpl
+        def load(self, context):
+            """Fail."""
+            raise odd()
+
+    tts = make(Fast)
+    assert tts.generate("hello").duration
+    assert tts.get_provider_status()["variant"] == "plain"
 
 
 def test_text_of_an_exception(hostile):

@@ -46,6 +46,7 @@ BESIDE = {
     ("folders", "errors"),
     ("settings", "errors"),
     ("settings", "arguments"),
+    ("settings", "exception_text"),
     ("settings_sources", "documents"),
     ("settings_sources", "errors"),
     ("settings_sources", "folders"),
@@ -77,15 +78,18 @@ MOST_FLOORS = 16
 
 @functools.cache
 def modules():
-    """Every module of the core by its dotted name without ``realtts``, with its tree."""
+    """Every module of the core by its dotted name without ``realtts``, with its docstring and its imports.
+
+    Whole trees would be two million objects, which every collection of the tests behind these would go through.
+    """
     found = {}
     for path in sorted((SOURCE / "realtts").rglob("*.py")):
         parts = path.relative_to(SOURCE / "realtts").with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-        found[name] = ast.parse(path.read_text(encoding="utf-8"))
-        stub = path.with_suffix(".pyi")
-        if stub.exists():
-            found[name].body += ast.parse(stub.read_text(encoding="utf-8")).body
+        files = [file for file in (path, path.with_suffix(".pyi")) if file.exists()]
+        trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
+        nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+        found[name] = ast.Module([*trees[0].body[:1], *nodes], [])
     return found
 
 

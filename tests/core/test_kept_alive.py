@@ -114,7 +114,7 @@ def test_kept_error_keeps_no_stream(make, reason):
 
 def test_kept_by_whoever_keeps_it(make):
     """In a cause, in a group's place, in a log record: it makes no difference."""
-    tts = make(queue_size=8, queue_timeout_s=0.1, stream_buffer=2)
+    tts = make(queue_size=8, queue_timeout_s=0.5, stream_buffer=2)
     stream = tts.stream(LONG, delay_s=0.02)
     next(stream)
     kept = []

@@ -278,7 +278,7 @@ COUNTED = {
         "1 chat": "un chat",
         "31 personnes": "trente-et-une personnes",
         "21 janvier": "vingt-et-un janvier",
-        "3 M€": "trois millions de euros",
+        "3 M€": "trois millions d'euros",
         "1 et 2": "un et deux",
     },
     "it": {

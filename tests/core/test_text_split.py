@@ -6,6 +6,7 @@ import io
 
 import pytest
 from hypothesis import given, strategies as st
+from tiers import by_default
 
 from realtts.text import Piece, blocks, is_speakable, pieces, sentences
 
@@ -230,7 +231,7 @@ PATHOLOGICAL = {
 }
 
 
-@pytest.mark.parametrize("text", PATHOLOGICAL.values(), ids=PATHOLOGICAL)
+@pytest.mark.parametrize("text", by_default(PATHOLOGICAL, *(PATHOLOGICAL.keys() - {"chinese", "closing quotes"})))
 def test_pathological_texts_are_cut_too(text):
     """Any quadratic step would make this test hang."""
     assert all(p.end - p.start <= 200 for p in pieces(text, 200))

@@ -123,7 +123,7 @@ def test_other_addresses_are_never_fetched(server, address) -> None:
 @pytest.mark.parametrize(
     "private",
     ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "::1", "fd00::1",
-     "fe80::1%eth0", "::ffff:10.0.0.1", "224.0.0.1"],
+     "fe80::1%eth0", "::ffff:10.0.0.1", "224.0.0.1", "fec0::1", "feff::1", "::7f00:1", "1234::1"],
 )  # fmt: skip
 def test_private_addresses_are_never_asked(server, private) -> None:
     """Even if only one of a host's is such."""
@@ -172,6 +172,27 @@ def test_what_is_no_audio_is_told(server) -> None:
     server(b"<html>no</html>")
     with pytest.raises(VoiceUnreadable, match=r"one\.wav"):
         find(ADDRESS)
+
+
+@pytest.mark.parametrize(
+    "path", ["/Stimme%20eins.wav", "/Stimme eins.wav", "/größe.wav", "/a.wav?wer=zoë&x=1", "/日本.wav"]
+)
+def test_letters_of_any_script_may_stand_in_an_address(server, path) -> None:
+    """They go to the server as its protocol has them."""
+    asked = server(wave()[0])
+    assert find(f"https://example.com{path}").samples.size
+    method, target = asked[1]
+    assert method == "GET"
+    assert target.isascii()
+    assert " " not in target
+    assert "%25" not in target
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".com", ".example.com", "a..b", "\u00ad", "xn--a"])
+def test_a_host_that_no_name_can_have(host) -> None:
+    """A typed error before the network is asked."""
+    with pytest.raises((VoiceNotFound, VoiceUnsupported)):
+        find(f"https://{host}/a.wav")
 
 
 def test_a_host_that_is_not_found(monkeypatch) -> None:

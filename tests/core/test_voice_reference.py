@@ -270,3 +270,19 @@ def test_plugins_tell_of_a_missing_voice_alike():
     told = str(no_voice(None, (), "vieneu", instead="give voice= a recording"))
     assert told == "vieneu: the checkpoint brings no voices. Fix: give voice= a recording."
     assert len(str(no_voice("x" * 4000, ["Lan"], "vieneu", instead="leave it out"))) < 200
+
+
+@pytest.mark.parametrize("kind", ["a click", "clicks", "a step", "a thump"])
+def test_clicks_and_steps_are_no_speech(kind):
+    """A switch, or a plug that was pulled, in a silence."""
+    samples = np.zeros(3 * RATE, np.float32)
+    if kind == "a click":
+        samples[20_000] = 1.0
+    elif kind == "clicks":
+        samples[10_000::24_000] = 0.9
+    elif kind == "a step":
+        samples[:] = np.where(np.arange(samples.size) < 30_000, 0.2, -0.2)
+    else:
+        samples[30_000:30_100] = 0.5
+    with pytest.raises(VoiceUnsuitable, match=r"silent|no speech"):
+        loaded(samples)

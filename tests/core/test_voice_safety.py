@@ -122,3 +122,16 @@ def test_an_address_is_private_when_what_it_carries_is(address):
 def test_an_address_is_public_when_what_it_carries_is(address):
     """Nobody is locked out who comes by NAT64 or 6to4."""
     assert remote._is_public(ipaddress.ip_address(address))
+
+
+@POSIX
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path):
+    """The voice is listed as damaged, and can be removed."""
+    store = VoiceStore(tmp_path / "voices")
+    folder = store.add("anna", noise()).folder
+    (folder / "voice.json").unlink()
+    os.mkfifo(folder / "voice.json")
+    assert "damaged" in store.list()[0].fault
+    assert store.names() == ()
+    store.remove("anna")
+    assert store.list() == []

@@ -193,6 +193,7 @@ def test_last_rung_is_never_given_up(rogue):
     assert status["attempts"][0]["retryable"]
 
 
+@pytest.mark.full  # by default: test_rung_that_no_worker_survives, and strict in process
 def test_strict_gives_no_rung_up(rogue):
     """Every death is its own error."""
     tts = rogue(strict=True)
@@ -296,6 +297,7 @@ def test_worker_of_another_core(rogue, monkeypatch):
         rogue().load()
 
 
+@pytest.mark.full  # six workers; by default nothing waits
 def test_deaths_in_a_row_are_waited_for(rogue, monkeypatch):
     """The pause before a new start grows with each death, and is gone after a request that went well."""
     slept = []

@@ -119,7 +119,15 @@ def attacked(provider, seed):
     return None if sound and served and fresh else f"{seed}: {what}, {how}: {first!r}, then {second!r}"
 
 
-@pytest.mark.parametrize("seeds", [range(100), pytest.param(range(100, 1100), marks=pytest.mark.slow)], ids=len)
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        range(30),
+        pytest.param(range(30, 100), marks=pytest.mark.full),
+        pytest.param(range(100, 1100), marks=pytest.mark.slow),
+    ],
+    ids=len,
+)
 def test_replies_made_from_the_types_of_the_messages(provider, seeds):
     """None of them hangs, or reaches the caller as an error that is not ours; the next request is always served."""
     assert [fault for seed in seeds if (fault := attacked(provider, seed))] == []

@@ -104,6 +104,7 @@ def test_upgrade_remembers_where_it_came_from(settings, links, plugin_wheel):
     assert environment.versions["strange-voice"] == "1.1"
 
 
+@pytest.mark.full  # rarely broken alone, and two installs; by default each install takes its lock
 def test_two_at_once_wait(settings, links, plugin_wheel):
     """The second is told that it waits, and comes after the first."""
     wheels = [str(plugin_wheel(links, version, level=0.1)) for version in ("1.0", "2.0")]
@@ -136,6 +137,7 @@ def test_two_at_once_wait(settings, links, plugin_wheel):
     assert len(builds(settings)) == 1
 
 
+@pytest.mark.full  # by default: test_faults.test_next_worker_runs_in_what_was_installed_meanwhile
 def test_build_in_use_stays(settings, links, plugin_wheel):
     """A program that speaks goes on with the old build; it is removed once nobody uses it."""
     wheel = str(plugin_wheel(links))

@@ -88,7 +88,7 @@ def files_of(environment):
         pytest.param("create", 2, marks=pytest.mark.full),
         pytest.param("resolve", 2, marks=pytest.mark.full),
         pytest.param("install", 1, marks=pytest.mark.full),
-        ("install", 2),
+        pytest.param("install", 2, marks=pytest.mark.full),
         pytest.param("prove", 1, marks=pytest.mark.full),
         ("switch", 1),
     ],
@@ -150,7 +150,7 @@ BROKEN = {
 
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize(
-    "how", ["import", "crashes", *(pytest.param(how, marks=pytest.mark.full) for how in ("silent", "exits"))]
+    "how", ["import", *(pytest.param(how, marks=pytest.mark.full) for how in ("crashes", "silent", "exits"))]
 )
 def test_plugin_that_does_not_work(how, folder, settings, plugin_wheel):
     """It is not used; the error has its words."""

@@ -11,9 +11,10 @@ import pytest
 from hostile_peer import Outgoing
 from hostile_replies import deep
 
-from realtts import Attempt, Event
+from realtts import Attempt, Event, errors
 from realtts.contract.stages import StageWork
 from realtts.testing import fake_spec
+from realtts.wire import messages
 from realtts.wire.calls import Close, GiveUp, ListVoices, Load, Reply, Setup, Speak, Stop
 from realtts.wire.channel import Channel, ChannelClosed, ChannelFault, Frame, Kind
 from realtts.wire.faults import ErrorMessage, FailureMessage
@@ -279,3 +280,165 @@ def test_records_made_by_hand_arrive(fields):
     record = logging.makeLogRecord({"name": "x", "levelno": 20, "levelname": "INFO", "msg": "hello", **fields})
     message = read_from_worker(arrived(Kind.LOG, outgoing(LogMessage.of(record))))
     assert message.record(7).getMessage() == record.getMessage()
+
+
+def test_records_can_be_encoded():
+    """Names of files that are no UTF-8 stand in messages."""
+    record = logging.makeLogRecord({"name": "x", "levelno": 20, "msg": "no file a\udcff.wav", "pathname": "b\udc80.py"})
+    message = read_from_worker(arrived(Kind.LOG, outgoing(LogMessage.of(record))))
+    assert (message.msg, message.pathname) == ("no file a\\udcff.wav", "b\\udc80.py")
+
+
+def test_loggers_of_workers_are_bounded(monkeypatch):
+    """`logging` keeps every logger for ever; beyond some the records go to one of ours."""
+    monkeypatch.setattr(messages, "_MOST_LOGGERS", 3)
+    monkeypatch.setattr(messages, "_made_here", set())
+    heard = []
+
+    class Listener(logging.Handler):
+        """Keeps names."""
+
+        def emit(self, record):
+            """Keep the name."""
+            heard.append(record.name)
+
+    root, listener = logging.getLogger(), Listener()
+    root.addHandler(listener)
+    try:
+        for number in range(6):
+            record = logging.makeLogRecord(
+                {"name": f"crowd.n{number}", "levelno": 40, "levelname": "ERROR", "msg": "m"}
+            )
+            LogMessage.of(record).handle(7)
+    finally:
+        root.removeHandler(listener)
+    assert heard == [f"crowd.n{number}" for number in range(6)]  # what a record says of itself stays
+    made = [name for name in logging.Logger.manager.loggerDict if name.startswith("crowd.")]
+    assert made == ["crowd.n0", "crowd.n1", "crowd.n2"]
+
+
+REPLY, EVENT = to_json(Reply()), {"name": "e", "provider": "", "data": {}, "at": 1.0}
+LOG = to_json(LogMessage("x", 20, "INFO", "m", None, 1.0, "p", 1, None))
+LIVE = {"variant": "plain", "rung": "r", "device": "cpu", "dtype": "float32", "changes": {}, "timings": {}}
+LADDER = {"attempts": [], "given_up": {}, "details": {}, "live": {**LIVE, "places": 1, "joins": False, "last": True}}
+ERROR = {"kind": "Busy", "name": "x", "message": "m"}
+
+BAD_PARTS = {
+    "a number that is none": (Kind.EVENT, {**EVENT, "data": {"loss": float("nan")}}),
+    "an infinite number, deep": (Kind.EVENT, {**EVENT, "data": {"a": [[{"b": float("-inf")}]]}}),
+    "a number of 65 bits": (Kind.EVENT, {**EVENT, "data": {"a": 2**64}}),
+    "a number of 5,000 digits": (Kind.REPLY, {**REPLY, "ladder": {**LADDER, "details": {"a": 10**4000}}}),
+    "half a pair in data": (Kind.EVENT, {**EVENT, "data": {"a": ["x\ud800"]}}),
+    "half a pair in a key": (Kind.EVENT, {**EVENT, "data": {"x\udfff": 1}}),
+    "half a pair in a name": (Kind.EVENT, {**EVENT, "name": "x\ud800"}),
+    "half a pair in a record": (Kind.LOG, {**LOG, "msg": "x\udc80"}),
+    "half a pair in a voice": (Kind.REPLY, {**REPLY, "voices": [{"id": "x\udc80"}]}),
+    "half a pair in an alias": (Kind.REPLY, {**REPLY, "voices": [{"id": "x", "aliases": ["\udc80"]}]}),
+    "half a pair in an error": (Kind.REPLY, {**REPLY, "error": {**ERROR, "fields": {"what": "\udc80"}}}),
+    "half a pair in a version": (Kind.REPLY, {**REPLY, "versions": {"torch\udc80": "1"}}),
+    "half a pair in a warning": (Kind.CHUNK, {"row": 0, "sample_rate": 16_000, "warnings": ["\udc80"]}),
+    "half a pair in a mark": (
+        Kind.CHUNK,
+        {"row": 0, "sample_rate": 16_000, "marks": [{"start": 0.0, "end": 1.0, "span": [0, 1], "name": "\udc80"}]},
+    ),
+    "half a pair in a rung": (
+        Kind.REPLY,
+        {**REPLY, "ladder": {**LADDER, "live": {**LADDER["live"], "rung": "\udc80"}}},
+    ),
+    "a rung of 65 bits": (Kind.REPLY, {**REPLY, "ladder": {**LADDER, "given_up": {str(2**64): True}}}),
+    "a logger of a thousand parts": (Kind.LOG, {**LOG, "name": "a." * 1000}),
+    "half a million voices": (Kind.REPLY, {**REPLY, "voices": [None] * 500_000}),
+    "half a million versions": (Kind.REPLY, {**REPLY, "versions": {str(n): 1 for n in range(500_000)}}),
+    "half a million marks": (Kind.CHUNK, {"row": 0, "sample_rate": 16_000, "marks": [0] * 500_000}),
+    "causes without end": (Kind.REPLY, {**REPLY, "error": ERROR}),
+}
+
+
+@pytest.mark.parametrize("case", BAD_PARTS, ids=str)
+def test_what_a_worker_says_can_be_written_again(case):
+    """As strict JSON in UTF-8, wherever it goes: the status, a log, a terminal. What cannot is refused, shortly."""
+    kind, content = BAD_PARTS[case]
+    if case == "causes without end":
+        for _ in range(600):
+            content = {**content, "error": {**content["error"], "cause": content["error"]}}
+    with pytest.raises(ChannelFault, match=f"a {kind.name} that is none") as caught:
+        read_from_worker(Frame(kind, content, bytearray()))
+    assert len(str(caught.value)) < 400
+    assert str(caught.value).encode()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        RowMessage(3, 1, RequestMessage("Hello.", "a\udc80", None, "en", 1, 1.0, {}, streaming=False)),
+        RowMessage(3, 1, RequestMessage("Hello.", None, None, "en", 1, 1.0, {"even": 2**70}, streaming=False)),
+        RowMessage(3, 1, RequestMessage("Hello.", None, None, "en", 1, 1.0, {"word": "\ud800"}, streaming=False)),
+    ],
+    ids=["voice", "number", "word"],
+)
+def test_what_a_user_gives_is_judged_by_whom_it_is_for(message):
+    """An option, or the name of a file, that is strange does not end the worker."""
+    assert read_from_parent(arrived(Kind.ROW, to_json(message))) == message
+
+
+OURS = {
+    "option": errors.InvalidOption("it is odd", who="even", fix="give an even one", argument="even"),
+    "markup": errors.InvalidMarkup("it is open", who="text", fix="close it", line=3, column=7),
+    "installation": errors.InstallFailed("no", who="x", fix="y", phase="prove", output=("one", "two")),
+    "busy": errors.Busy("full", who="x", fix="wait"),
+}
+OURS["busy"].wait_s = 2.5
+
+
+@pytest.mark.parametrize("case", OURS, ids=str)
+def test_errors_keep_what_they_say_of_themselves(case):
+    """Line, column, option and time to wait arrive as they were raised."""
+    error = OURS[case]
+    content = json.loads(json.dumps(to_json(ErrorMessage.of(error)), default=str))
+    again = messages.from_json(ErrorMessage, content).error()
+    assert type(again) is type(error)
+    assert vars(again) == vars(error)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        ("Busy", "wait_s", "soon"),
+        ("Busy", "wait_s", True),
+        ("Busy", "wait_s", [1]),
+        ("InvalidOption", "argument", 5),
+        ("InvalidOption", "argument", {"a": 1}),
+        ("InvalidMarkup", "line", "3"),
+        ("InvalidMarkup", "column", None),
+        ("InstallFailed", "output", "one line"),
+        ("InstallFailed", "output", [1, 2]),
+        ("VoiceNotFound", "with_traceback", 1),
+        ("VoiceNotFound", "__class__", "x"),
+    ],
+)
+def test_errors_take_no_attributes_of_other_types(kind, name, value):
+    """Who asks for them, such as a server for the time to wait, can rely on their types."""
+    about = {"what": "no", "who": "x", "fix": "y", name: value}
+    made = ErrorMessage(kind, f"realtts.errors.{kind}", "no", about).error()
+    assert type(made) is getattr(errors, kind)
+    assert name not in vars(made) or vars(made)[name] != value
+    assert str(made) == "x: no. Fix: y."
+
+
+class Odd(errors.RealTTSError):
+    """A plugin's, with attributes that JSON has no word for."""
+
+    def __init__(self, **about):
+        super().__init__("no", who="x", fix="y")
+        vars(self).update(about)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [{"a": float("nan")}, {"a": [object()]}, {"a": 10**5000}, {"a": "\udc80"}, {"a": ["\ud800"]}, {"a": deep(300)}],
+    ids=["nan", "object", "digits", "half a pair", "in a list", "deep"],
+)
+def test_a_plugins_own_errors_can_be_sent(about):
+    """Whatever stands in them."""
+    content = outgoing(Reply(error=ErrorMessage.of(Odd(**about))))
+    assert read_from_worker(arrived(Kind.REPLY, content)).error.error().what == "no"

@@ -34,6 +34,8 @@ class Case:
         self.settings, self.tolerance = dict(settings or {}), tolerance
 
 
+FULL = ("vieneu", "chatterbox", "turbo")
+"""Those with ``full``: by default the others show that a plugin on the toolkit speaks with the kernels."""
 CASES = {
     "toylm": Case("realtts_toylm"),
     "qwen3": Case("realtts_qwen3", settings={"force_tokens_per_char": 0.3}, tolerance=1e-5),
@@ -45,7 +47,9 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.full if name in FULL else ()) for name in CASES]
+)
 def plugin(request, tmp_path_factory):
     """Spec, settings and case of a plugin that is installed here."""
     case = CASES[request.param]

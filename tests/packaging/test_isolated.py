@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 SPEAK = """
@@ -15,6 +17,7 @@ with RealProvider("espeak") as tts:
 """
 
 
+@pytest.mark.full  # by default: tests/isolation/test_install, with wheels
 def test_installed_from_the_sources(environment, wheels, tmp_path):
     """`realtts install espeak --from FOLDER` makes an environment; the parent speaks through it without the plugin."""
     environment.install(f"{wheels['realtts']}[isolation]")

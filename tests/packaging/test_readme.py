@@ -27,6 +27,7 @@ def command(marker):
     return re.search(rf"<!-- {marker} -->\n```bash\n(.+)\n```\n<!-- end -->", text).group(1)
 
 
+@pytest.mark.full  # by default: test_strangers_are_found_and_speak, from the same wheels
 def test_first_command_speaks(checkout, run):
     """It leaves a WAV of the right length and level."""
     run("bash", "-euo", "pipefail", "-c", command("first sound"), cwd=checkout)

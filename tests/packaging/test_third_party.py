@@ -47,6 +47,7 @@ def test_strangers_are_found_and_speak(environment, wheels, third_party, tmp_pat
     assert not (tmp_path / "bad.wav").exists()
 
 
+@pytest.mark.full  # by default: tests/core/test_registry, in process
 def test_two_that_claim_one_name(environment, wheels, third_party, tmp_path):
     """The error names both, and goes away with one of them."""
     environment.install(wheels["realtts"])

@@ -11,9 +11,13 @@ HERE = "http://127.0.0.1"
 class Running:
     """A server on a socket, in a thread."""
 
-    def __init__(self, app):
+    def __init__(self, app, make_server=uvicorn.Server):
         self.app = app
-        self.server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="on"))
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=0, log_level="error", lifespan="on", timeout_graceful_shutdown=1,
+            ws_max_size=int(app.state.server.config.max_body_mb * 2**20),
+        )  # fmt: skip
+        self.server = make_server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.started = threading.Event()
         begin = self.server.startup

@@ -63,8 +63,14 @@ _BY_OURS = {
     "matmul_precision": "float32_matmul_precision torch_matmul_precision",
     "data_dir": "cache_dir output_dir",
     "strict": "disable_fallback no_fallback",
+    "request_timeout_s": "timeout timeout_s",
+    "give it to Speech.save() or Speech.encode() as format= (--format on the command line)": "audio_format file_format "
+    "format output_format response_format",
+    "save what generate() returns: speech.save(PATH) (-o FILE on the command line)": "file file_name file_path "
+    "filename out out_path output output_file output_path outfile save_path save_to",
+    "call stream() in place of generate()": "stream streaming",
 }
-"""Ours, and what others call it."""
+"""Ours, and what others call it; what is no name is an instruction."""
 
 _OURS = {theirs: ours for ours, names in _BY_OURS.items() for theirs in names.split()}
 

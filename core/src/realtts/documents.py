@@ -7,11 +7,13 @@ or a key that stands twice, are refused at once.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import re
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if sys.version_info >= (3, 11):
@@ -20,6 +22,7 @@ else:  # pragma: no cover - the other branch on older Pythons
     import tomli as tomllib
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "MALFORMED",
     "DocumentError",
     "is_lfs_pointer",
+    "jsonable",
     "parse_json",
     "parse_toml",
     "read_json",
@@ -56,6 +60,8 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _LONGEST_REASON = 160
+_MOST_VALUES = 100_000
+_LARGEST = 2**63 - 1
 
 
 class DocumentError(ValueError):
@@ -153,6 +159,21 @@ def parse_toml(text: str) -> dict[str, Any]:
     return content
 
 
+def jsonable(value: Any) -> Any:
+    """Return a value as every reader of JSON takes it.
+
+    What JSON has no word for becomes text: objects, numbers that are not finite or have more than 64 bits, half a
+    surrogate pair, and what is nested deeper than `DEEPEST` levels.
+
+    Args:
+        value: What foreign code reports, whatever it is; what its own methods raise is raised.
+
+    Raises:
+        ValueError: It has more than a hundred thousand parts, or contains itself.
+    """
+    return _jsonable(value, DEEPEST - 1, itertools.count())  # the innermost value is a level too
+
+
 def is_lfs_pointer(path: Path) -> bool:
     """Tell whether a file is a Git LFS pointer in the place of a large file."""
     try:
@@ -248,3 +269,24 @@ def _check_strings(strings: Any) -> None:
             text.encode()
         except UnicodeEncodeError:
             raise DocumentError("it holds half a surrogate pair, which is no character") from None
+
+
+def _jsonable(value: Any, levels: int, parts: Iterator[int]) -> Any:
+    if next(parts) >= _MOST_VALUES:
+        raise ValueError("it has too many parts, or contains itself")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if -_LARGEST <= value <= _LARGEST else f"a whole number of {value.bit_length()} bits"
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else f"{float(value)}"
+    if levels and isinstance(value, Mapping):
+        return {_encodable(name): _jsonable(part, levels - 1, parts) for name, part in value.items()}
+    if levels and isinstance(value, (list, tuple, set, frozenset)):
+        return [_jsonable(part, levels - 1, parts) for part in value]
+    return _encodable(value)
+
+
+def _encodable(value: Any) -> str:
+    text = value if isinstance(value, str) else str(value)
+    return str.encode(text, "utf-8", "backslashreplace").decode()

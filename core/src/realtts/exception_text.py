@@ -1,4 +1,4 @@
-"""Exceptions as text, whatever their own methods do.
+"""Exceptions, and other objects of foreign code, as text, whatever their own methods do.
 
 A plugin's exception may have a ``__str__`` that raises or returns no string, a text of many megabytes, or a class whose
 name cannot be read. What describes an exception of foreign code takes the text from here, so that showing a failure
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "attribute_text",
+    "can_be_shown",
     "cause_of",
+    "class_name",
     "describe_error",
     "exception_message",
     "exception_name",
     "format_traceback",
     "linked",
     "origin_of",
+    "plain_text",
+    "shown",
     "traceback_of",
 ]
 
@@ -78,9 +82,14 @@ def exception_name(error: BaseException, *, module: bool = True) -> str:
         module: Put the module in front, unless the class is a builtin.
     """
     cls = type(error)
-    name = _class_attribute(cls, "__qualname__") or "an exception without a name"
+    name = class_name(cls) or "an exception without a name"
     home = _class_attribute(cls, "__module__")
     return f"{home}.{name}" if module and home and home != "builtins" else name
+
+
+def class_name(cls: type) -> str:
+    """Return the name of a class, whatever its metaclass does; empty where it has none that can be read."""
+    return _class_attribute(cls, "__qualname__")
 
 
 def exception_message(error: BaseException) -> str:
@@ -89,7 +98,15 @@ def exception_message(error: BaseException) -> str:
         text = str(error)
     except BaseException as fault:
         return f"its text cannot be shown: __str__ raised {exception_name(fault)}"
-    return _cut(_plain(text))
+    return _cut(plain_text(text))
+
+
+def can_be_shown(error: BaseException) -> bool:
+    """Tell whether an exception has a text, be it an empty one."""
+    try:
+        return isinstance(str(error), str)
+    except BaseException:
+        return False
 
 
 def attribute_text(error: BaseException, name: str) -> str:
@@ -98,7 +115,7 @@ def attribute_text(error: BaseException, name: str) -> str:
         value = getattr(error, name)
     except BaseException:
         return ""
-    return _cut(_plain(value)) if issubclass(type(value), str) else ""
+    return _cut(plain_text(value)) if issubclass(type(value), str) else ""
 
 
 def format_traceback(error: BaseException) -> str:
@@ -108,7 +125,7 @@ def format_traceback(error: BaseException) -> str:
         text = "".join(traceback.format_exception(type(error), error, trace))
     except BaseException:  # attributes that raise, or causes that are nested too deep
         text = "".join(traceback.format_tb(trace)) + describe_error(error) + "\n"
-    text = "".join(_cut(line) for line in _plain(text).splitlines(keepends=True))
+    text = "".join(_cut(line) for line in plain_text(text).splitlines(keepends=True))
     return text if len(text) <= LONGEST_TRACEBACK else f"...\n{text[-LONGEST_TRACEBACK:]}"
 
 
@@ -144,6 +161,22 @@ def linked(error: BaseException, *, contexts: bool = False) -> Iterator[BaseExce
         waiting += [_slot(link, name) for name in (("__cause__", "__context__") if contexts else ("__cause__",))]
 
 
+def shown(value: Any, most: int = 80) -> str:
+    """Return the beginning of a value's ``repr``, whatever it is, on one line.
+
+    Args:
+        value: An object of foreign code.
+        most: Longest text.
+    """
+    try:
+        text = " ".join(plain_text(repr(value)).splitlines())
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a foreign class's own repr, or a number too long to be written
+        return f"a {class_name(type(value)) or 'value'} that cannot be shown"
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def _slot(error: BaseException, name: str) -> Any:
     """Return an attribute of every exception, past a property of the same name in its class."""
     return vars(BaseException)[name].__get__(error)
@@ -155,10 +188,10 @@ def _class_attribute(cls: type, name: str) -> str:
         value = vars(type)[name].__get__(cls)
     except BaseException:
         return ""
-    return _plain(value)[:200] if issubclass(type(value), str) else ""
+    return plain_text(value)[:200] if issubclass(type(value), str) else ""
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Return a string of the builtin class that can be encoded, such as in a message of JSON."""
     return str.encode(text, "utf-8", "backslashreplace").decode()
 

@@ -96,16 +96,27 @@ def expanded(path: Path, who: str) -> Path:
     return absolute
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, sync: bool = False) -> None:
     """Write beside, then rename: readers see the old file, the new one or none, never a part. The folder must exist.
+
+    Args:
+        path: The file.
+        content: All of it.
+        sync: Wait until it is on the disk, so that the same holds when the power fails.
 
     Raises:
         OSError: It cannot be written; nothing is left behind.
     """
     part = part_of(path)
     try:
-        part.write_bytes(content)
+        with part.open("wb") as file:
+            file.write(content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
+        if sync:
+            sync_folder(path.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             part.unlink()

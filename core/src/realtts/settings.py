@@ -10,11 +10,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from realtts.arguments import REQUEST, counterpart, place_of
 from realtts.errors import SettingsError, closest
+from realtts.exception_text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Layers", "Settings", "inexact_setting", "unknown_setting"]
+__all__ = ["Layers", "Settings", "inexact_setting", "plain_dtype", "unknown_setting"]
 
 LONGEST_S = 30 * 86_400.0
 """Thirty days: what every platform's timers can still count."""
@@ -43,9 +44,12 @@ _DTYPE_ALIASES = {
 }
 
 
-def _plain_dtype(value: Any) -> Any:
+def plain_dtype(value: Any) -> Any:
     """Accept ``torch.bfloat16`` and the usual short names, without importing torch."""
-    name = str(value).removeprefix("torch.").lower()
+    try:
+        name = str(value).removeprefix("torch.").lower()
+    except Exception:  # of whatever was given instead
+        return value
     return _DTYPE_ALIASES.get(name, name)
 
 
@@ -89,12 +93,12 @@ class Settings(BaseModel):
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$", description="auto, cpu, mps, cuda or cuda:N."
     )
-    dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], BeforeValidator(_plain_dtype)] = Field(
+    dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], BeforeValidator(plain_dtype)] = Field(
         "auto",
         description="Compute type of the optimized variant; plain always runs in float32. A type that is named holds"
         " for weights, cache and activations: nothing is quantized by itself then, and float32 goes without TF32.",
     )
-    quantization: Literal["auto", "none", "int8", "int4"] = Field(
+    quantization: Literal["auto", "none", "int8", "fp8", "int4"] = Field(
         "auto", description="Weight quantization; auto: by machine and provider, none where dtype is named."
     )
     precision_policy: Literal["exact", "balanced", "fast"] = Field(
@@ -109,7 +113,7 @@ class Settings(BaseModel):
         " installed and faster.",
     )
     optimize: bool = Field(True, description="False goes straight to the plain variant.")
-    compile: Toggle = Field("auto", description="Use torch.compile.")
+    compile: Toggle = Field("auto", description="Use fused kernels and torch.compile.")
     compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = Field(
         "reduce-overhead", description="Mode of torch.compile."
     )
@@ -228,7 +232,7 @@ class Settings(BaseModel):
             name = str(first["loc"][0])
             description = Settings.model_fields[name].description
             raise SettingsError(
-                f"{name} is {values[name]!r:.100}: {first['msg'][:1].lower()}{first['msg'][1:]}",
+                f"{name} is {shown(values[name], 100)}: {first['msg'][:1].lower()}{first['msg'][1:]}",
                 who=sources.get(name, "Settings"),
                 fix=f"{name}: {(description or '').rstrip('.')}",
             ) from None
@@ -259,7 +263,7 @@ def inexact_setting(values: Mapping[str, Any]) -> str | None:
     """
     if values.get("precision_policy") != "exact":
         return None
-    named = {name: _plain_dtype(value) if name == "dtype" else value for name, value in values.items()}
+    named = {name: plain_dtype(value) if name == "dtype" else value for name, value in values.items()}
     return next((name for name, allowed in _BESIDE_EXACT.items() if named.get(name, allowed[0]) not in allowed), None)
 
 
@@ -275,7 +279,7 @@ def unknown_setting(name: str, source: str) -> SettingsError:
     fields = Settings.model_fields
     ours = name if name in REQUEST else counterpart(name)
     if ours is not None:
-        called = "" if ours == name else f", here it is {ours}="
+        called = f", here it is {ours}=" if ours.isidentifier() and ours != name else ""
         return SettingsError(f"unknown setting {name!r}{called}", who=source, fix=place_of(ours, fields))
     return SettingsError(
         f"unknown setting {name!r:.80}{closest(name, fields)}",

@@ -101,6 +101,7 @@ def test_comparing(cli, work):
     assert json.loads((work / "c.json").read_text())["warnings"]
 
 
+@pytest.mark.full  # importing matplotlib takes longer than all of this file
 def test_pictures(cli, work):
     """Of one record, and of two that are compared."""
     pytest.importorskip("matplotlib")

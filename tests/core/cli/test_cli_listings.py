@@ -174,7 +174,7 @@ class TestVoices:
         assert (result.code, "none.txt: it cannot be read" in result.err) == (2, True)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("latin-1", marks=pytest.mark.full)])
 def test_other_terminals(process, work, recording, monkeypatch, encoding):
     """A name that the terminal's encoding lacks is printed with escapes, not as an error."""
     process("voices", "add", "\u58f0", recording)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tiers import by_default
 
 from realtts import errors
 from realtts.audio import players
@@ -106,7 +107,7 @@ def test_a_player_that_fails_at_the_end(cli, install):
     assert (result.code, "it ended with code 3" in result.err) == (2, True)
 
 
-@pytest.mark.parametrize("body", ["exit 1", "cat > heard; exit 1"], ids=["at-once", "at-the-end"])
+@pytest.mark.parametrize("body", by_default({"at-once": "exit 1", "at-the-end": "cat > heard; exit 1"}, "at-once"))
 def test_a_player_that_fails_beside_a_file(cli, work, install, body):
     """The file is worth more than the sound: it is finished, with a warning."""
     install("aplay", body)
@@ -125,7 +126,7 @@ def test_a_player_that_cannot_be_started(cli, work, monkeypatch):
     assert (result.code, "player aplay: " in result.err) == (2, True)
 
 
-@pytest.mark.parametrize("player", ["aplay", "afplay"])
+@pytest.mark.parametrize("player", ["aplay", pytest.param("afplay", marks=pytest.mark.full)])
 def test_interrupt_ends_the_player(cli, work, install, player, tmp_path, monkeypatch):  # noqa: PLR0917 - fixtures
     """Ctrl-C ends the player with the speech, even a deaf one, and leaves no temporary file."""
     install(player, "trap '' TERM; cat > heard; sleep 60")

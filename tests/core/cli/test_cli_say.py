@@ -344,8 +344,15 @@ class TestInterrupt:
         assert (result.code, result.err) == (130, "Interrupted before any audio.\n")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
-    @pytest.mark.parametrize("stream", [True, False], ids=["stream", "moved"])
+    @pytest.mark.parametrize(
+        ("stream", "number"),
+        [
+            pytest.param(True, signal.SIGTERM, id="stream-15"),
+            pytest.param(False, signal.SIGINT, id="moved-2"),
+            pytest.param(True, signal.SIGINT, id="stream-2", marks=pytest.mark.full),
+            pytest.param(False, signal.SIGTERM, id="moved-15", marks=pytest.mark.full),
+        ],
+    )
     def test_a_real_process(self, work, number, stream):
         """A process that is asked to end finishes its file, says so, and exits with 130; no traceback."""
         import subprocess

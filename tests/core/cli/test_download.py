@@ -134,7 +134,7 @@ def test_errors_are_one_line(cli, hub, arguments, message):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
 def test_an_interrupt_can_be_resumed(cli, hub, tmp_path, begun, number):
     """Ctrl-C keeps what has arrived, says so, and the next try goes on."""
     gate = hub.hold("model.safetensors")
@@ -175,7 +175,10 @@ def test_no_models(cli, monkeypatch):
     assert "No installed provider has weights" in cli("models").out
 
 
-@pytest.mark.parametrize("name", ["tiny", "weighty", "weighty/tiny", "owner/model"])
+@pytest.mark.parametrize(
+    "name",
+    ["weighty/tiny", *(pytest.param(name, marks=pytest.mark.full) for name in ("tiny", "weighty", "owner/model"))],
+)
 def test_models_are_removed(cli, hub, name):
     """By any of its names, without a question if told so."""
     cli("download", "weighty")

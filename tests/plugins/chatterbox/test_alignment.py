@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from realtts.testing.launches import LaunchCounter
 from realtts_chatterbox.alignment import HEADS, Alignment
 from realtts_chatterbox.upstream import module
 
@@ -107,6 +108,18 @@ def test_it_can_be_left_alone():
     """A forced number of tokens is not ended by it."""
     rows, tokens, logits = speech("stays at the end", 9)
     torch.testing.assert_close(ours(9, rows, tokens, logits, watched=False), logits)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 8])
+def test_launches_of_a_frame(rows):
+    """What it adds to a captured step, of however many rows: a budget."""
+    watch = Alignment(8, cache_rows=16, cap=40, device=torch.device("cpu"), text_begin=BEGIN, stop=STOP)
+    index, step, scores = torch.arange(rows), torch.zeros(rows, dtype=torch.int64), torch.zeros(rows, VOCABULARY)
+    counter = LaunchCounter("cpu")
+    with torch.inference_mode(), counter:
+        watch.follow(step, index)
+        watch(scores, step, index)
+    assert counter.total <= 48, counter.launches
 
 
 def test_the_heads_are_upstreams():

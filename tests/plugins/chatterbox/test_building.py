@@ -82,6 +82,7 @@ def test_what_constructors_compute_is_computed(networks_of) -> None:
     assert torch.equal(ours.t3.tfmr.rotary_emb.inv_freq, t3.tfmr.rotary_emb.inv_freq)
 
 
+@pytest.mark.full  # by default: test_shapes_are_those_of_upstreams_networks
 def test_full_size_is_upstreams(tmp_path) -> None:
     """The networks that the writer fills have exactly upstream's tensors."""
     from chatterbox.models.s3gen import S3Gen
@@ -92,7 +93,8 @@ def test_full_size_is_upstreams(tmp_path) -> None:
     assert {name: tensor.shape for name, tensor in ours.items()} == {n: t.shape for n, t in upstream.items()}
 
 
-@pytest.mark.parametrize("turbo", [False, pytest.param(True, marks=pytest.mark.full)])
+@pytest.mark.full  # by default: test_shapes_are_those_of_upstreams_networks, and the parity of flow and vocoder
+@pytest.mark.parametrize("turbo", [False, True])
 def test_other_sizes_are_upstreams_networks_too(weights_of, turbo) -> None:
     """Every part of a small checkpoint's S3Gen is upstream's class, with the settings that do not depend on widths."""
     from chatterbox.models.s3gen import S3Gen

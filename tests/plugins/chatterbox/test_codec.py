@@ -23,8 +23,10 @@ CONTEXT = make_context()
 @pytest.fixture(
     scope="module",
     params=[
-        ("english", 60),
-        pytest.param(("english", 240), marks=pytest.mark.full),
+        pytest.param(
+            ("english", 60), marks=pytest.mark.full
+        ),  # by default: test_stages.test_the_status_tells_of_graphs
+        pytest.param(("english", 240), marks=pytest.mark.slow),
         pytest.param(("turbo", 240), marks=pytest.mark.full),
     ],
     ids=lambda param: f"{param[0]} to {param[1]}",

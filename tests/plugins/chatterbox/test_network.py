@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tiers import by_default
 
 from realtts.accel.upstream.calls import quiet
 from realtts.contract.stages import never
@@ -91,7 +92,7 @@ def check_tokens(t3, voice, upstreams, asks):
         assert ours(t3, [ask], voice) == [upstreams(ask)]
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("options", by_default(OPTIONS, "as upstream", "nucleus"))
 @pytest.mark.parametrize("kind", KINDS)
 def test_tokens_are_upstreams(t3_of, weights_of, upstreams, kind, options):
     """In float32, for texts of different lengths."""
@@ -124,6 +125,7 @@ def test_forced_tokens_are_upstreams(t3_of, weights_of, upstreams, kind):
     assert max(found) < START
 
 
+@pytest.mark.full  # by default: test_conformance.test_batch_equals_single
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_speaks_what_each_speaks_alone(t3_of, weights_of, kind):
     """Texts, voices' strengths, options and ends of different kinds side by side."""
@@ -132,6 +134,7 @@ def test_a_batch_speaks_what_each_speaks_alone(t3_of, weights_of, kind):
     assert ours(t3_of(kind), asks, voice) == [ours(t3_of(kind), [ask], voice)[0] for ask in asks]
 
 
+@pytest.mark.full  # by default: test_rows.test_tokens_are_those_drawn_alone, recorded
 @pytest.mark.parametrize("kind", KINDS)
 def test_graphs_give_the_same(t3_of, weights_of, monkeypatch, kind):
     """Every step recorded once per bucket and replayed, the alignment's state with it."""

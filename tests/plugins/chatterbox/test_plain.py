@@ -147,7 +147,7 @@ def test_watermark_is_an_option(plain) -> None:
     """It is there by default and not where it is switched off."""
     from realtts_chatterbox.watermark import Watermarker
 
-    provider = plain("english", force_tokens_per_char=4.0)
+    provider = plain("english", force_tokens_per_char=2.0)
     given = {"seed": 5, "n_cfm_timesteps": 1}
     marked, bare = (provider.generate("Hello there.", watermark=mark, **given).samples for mark in (True, False))
     assert len(marked) == len(bare)

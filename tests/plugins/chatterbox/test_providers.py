@@ -19,7 +19,7 @@ def test_the_documents_program_runs(folders, recording, tmp_path) -> None:
     )
     with provider:
         result = provider.generate(
-            text="Hello world!", voice_path=str(tmp_path / "speaker.wav"), emotion="neutral", exaggeration=0.5,
+            text="Hi!", voice_path=str(tmp_path / "speaker.wav"), emotion="neutral", exaggeration=0.5,
             cfg_weight=0.5,
         )  # fmt: skip
         assert result.duration > 0

@@ -7,6 +7,7 @@ import torch
 
 from realtts.accel.graphs.cuda_graph import CudaGraphs
 from realtts.contract.stages import Cancelled
+from realtts.testing.first_times import FirstTimes
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.flow import Flow, Piece
@@ -84,7 +85,7 @@ def test_buckets_waste_little_and_are_few():
     assert all(bucket(frames) == frames and frames % 8 == 0 for frames in held.values())
 
 
-@pytest.mark.parametrize("tokens", [1, 43, 44, 45, 60, 61])
+@pytest.mark.parametrize("tokens", [1, 44, 45, *(pytest.param(n, marks=pytest.mark.full) for n in (43, 60, 61))])
 def test_mel_is_the_eager_one(eager, graphed, tokens):
     """Below, at and beyond the ends of the buckets of 128 and 160 frames."""
     flow, backend = graphed
@@ -122,6 +123,7 @@ def test_replay_after_another_length(eager, graphed):
     assert backend.captures == 2
 
 
+@pytest.mark.full  # by default: test_replay_after_another_length
 def test_captures_are_bounded(graphed):
     """Over ten lengths there are as many as buckets."""
     flow, backend = graphed
@@ -172,6 +174,30 @@ def test_torchs_attention_gives_the_same(states, eager):
     requests = [request_of(n, seed=n) for n in (9, 30)]
     fused = Flow.from_state_dict(state, device=CPU, meanflow=meanflow, fused=True)
     near(mel_of(fused, *requests), mel_of(eager, *requests))
+
+
+@pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["packed", "padded"])
+def test_fused_operations_give_the_same(states, eager, backend):
+    """Norms where the sums before them are, and gaps silent: alone and together, by the operations' plain forms."""
+    state, meanflow = states
+    flow = Flow.from_state_dict(state, device=CPU, meanflow=meanflow)
+    flow.estimator.join()
+    if backend is not None:
+        flow.use_graphs(backend())
+    requests = [request_of(n, seed=n) for n in (9, 44, 1, 50, 61)]
+    near(mel_of(flow, *requests), mel_of(eager, *requests))
+    near(mel_of(flow, requests[1]), mel_of(eager, requests[1]))
+
+
+@pytest.mark.parametrize("tokens", [1, 12, 43, 44, 61])
+def test_the_encoder_attends_in_few_shapes(states, eager, tokens):
+    """Beside graphs torch's attention is given the lengths of the buckets alone, and gives the same."""
+    (state, meanflow), backend, request = states, RecordingGraphs(), request_of(tokens, seed=tokens)
+    flow = Flow.from_state_dict(state, device=CPU, meanflow=meanflow, fused=True, backend=backend)
+    expected = mel_of(eager, request)
+    with FirstTimes(backend).watching() as first:
+        near(mel_of(flow, request), expected)
+    assert {bucket(q[2]) for q, _ in first.shapes} == {q[2] for q, _ in first.shapes} == {k[2] for _, k in first.shapes}
 
 
 @pytest.mark.gpu

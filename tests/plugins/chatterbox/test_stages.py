@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 import torch
+from tiers import by_default
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from realtts.accel.offload.tensors import walk_tensors
@@ -92,18 +93,22 @@ def test_each_stage_builds_its_parts(make, after, events, graphs, kind):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("kind", ["english", "turbo"])
-def test_nothing_is_met_for_the_first_time_after_the_warm_up(make, graphs, monkeypatch, kind):
-    """Speech of any length up to the longest, and streams: no capture, no cache, no new shape of attention."""
+@pytest.mark.parametrize(("kind", "attention"), [("english", "auto"), ("turbo", "auto"), ("english", "sdpa")])
+def test_nothing_is_met_for_the_first_time_after_the_warm_up(make, graphs, monkeypatch, kind, attention):
+    """Speech of any length up to the longest, and streams: no capture, no cache, no new shape of attention.
+
+    Nor without guidance.
+    """
     monkeypatch.setattr(codec, "_GRAPHED_TOKENS", 45)
     if kind == "turbo":
         monkeypatch.setattr(rows, "SLOTS", 512)
     with FirstTimes(graphs).watching() as first:
-        tts = make(kind, **EXACT, strict=True, force_tokens_per_char=3.0)
+        tts = make(kind, **EXACT, attention=attention, strict=True, force_tokens_per_char=3.0)
         tts.load()
         before = first.mark()
-        for text in ("Hm.", "Hello.", "Yes, indeed.", "Oh."):
-            tts.generate(text, seed=1)
+        for number, text in enumerate(("Hm.", "Hello.", "Yes, indeed.", "Oh.")):
+            unguided = {"cfg_weight": 0.0} if kind == "english" and number % 2 else {}
+            tts.generate(text, seed=1, **unguided)
             with tts.stream(text, seed=2) as stream:
                 assert list(stream)
             new_caches = first.caches[before[1] :]
@@ -114,7 +119,7 @@ def test_nothing_is_met_for_the_first_time_after_the_warm_up(make, graphs, monke
         assert first.mark()[0] == before[0]
 
 
-@pytest.mark.parametrize("settings", [EXACT, {"quantization": "int8"}], ids=["float32", "int8"])
+@pytest.mark.parametrize("settings", by_default({"float32": EXACT, "int8": {"quantization": "int8"}}, "int8"))
 def test_a_tensor_is_read_once(make, after, monkeypatch, settings):
     """In the stage that finishes it; what only voices need is not read."""
     reads = []
@@ -172,7 +177,7 @@ def facts(context, model, device, graphs):
         assert list(t3.decode([utterance_of(ask, voice)]))
     with torch.inference_mode(), model.turns.use("codec"), of_codec:
         assert list(of_sound.spoken(context, [1, 2], ask, voice))
-    linears = [linear for layer in t3.decoder._layers for linear in layer.linears] + [t3._body.head]
+    linears = [linear for layer in t3.decoder.layers for linear in layer.linears] + [t3._body.head]
     (kernel,) = {linear.kernel.name for linear in linears}
     (precision,) = {linear.kernel.precision for linear in linears}
     flow_dtype = name_of(of_sound.flow.estimator._blocks[0][0]._qkv.dtype)
@@ -186,6 +191,7 @@ def facts(context, model, device, graphs):
         "quantization": "none" if precision in {"fp32", "bf16", "fp16"} else precision,
         "kv_dtype": name_of(t3.decoder.new_cache(1, 8).layer(0).dtype),
         "compile": False,  # or the test would have failed in `torch.compile`
+        "fused": t3.decoder.fused is not None,
         "cuda_graphs": graphs.captures > 0 if graphs else False,
         "attention": of_codec.kernel,
         "t3_attention": of_t3.kernel,

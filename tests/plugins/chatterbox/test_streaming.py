@@ -66,7 +66,7 @@ def whole_mel(flow, tokens, voice, noise):
     [
         *((frames, at_once) for frames in (3, 40) for at_once in (1, 7, 60, 1000)),
         *((400, at_once) for at_once in (60, 1000)),
-        *(pytest.param(400, at_once, marks=pytest.mark.full) for at_once in (1, 7)),
+        *(pytest.param(400, at_once, marks=pytest.mark.slow) for at_once in (1, 7)),  # by default of fewer frames
     ],
 )
 def test_samples_equal_the_wholes(vocoder, frames, at_once):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tiers import by_default
 
 from realtts.contract.stages import never
 from realtts.errors import CheckpointMismatch
@@ -119,7 +120,7 @@ def check_tokens(t3, networks, voice, options, numbers):
         assert alone(t3, ask, voice) == upstreams(networks, ask, voice)
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("options", by_default(OPTIONS, "as upstream", "nucleus"))
 def test_tokens_are_upstreams(t3, networks, voice, options):
     """In float32, for texts of different lengths with each set of options."""
     check_tokens(t3, networks, voice, options, (1, 15))
@@ -132,11 +133,12 @@ def test_tokens_of_many_texts_are_upstreams(t3, networks, voice, options):
     check_tokens(t3, networks, voice, options, range(20))
 
 
+@pytest.mark.full  # by default: tests/accel/test_row_loop, for ends, and test_tokens_are_upstreams
 @pytest.mark.parametrize(
     "options",
     [
         pytest.param({}, id="as upstream"),
-        pytest.param({"temperature": 1.3, "top_k": 0, "top_p": 1.0}, id="wild", marks=pytest.mark.full),
+        pytest.param({"temperature": 1.3, "top_k": 0, "top_p": 1.0}, id="wild"),
     ],
 )
 def test_ends_are_upstreams(biased, networks, voice, options):
@@ -152,6 +154,7 @@ def test_ends_are_upstreams(biased, networks, voice, options):
     assert min(lengths) < 5
 
 
+@pytest.mark.full  # by default: test_tokens_are_upstreams, whose penalty is upstream's
 def test_the_first_draw_alone_knows_the_start(biased, networks, voice):
     """Upstream's penalty sees the start token before the first token and never again, unless it was drawn."""
     t3 = biased({START: 5.5})
@@ -180,6 +183,7 @@ def test_forced_tokens_are_upstreams(t3, networks, voice):
     assert max(found) < START
 
 
+@pytest.mark.full  # by default: test_rows.test_tokens_are_those_drawn_alone, of Turbo
 def test_a_batch_speaks_what_each_speaks_alone(t3, voice):
     """Texts, voices, options and ends of different kinds side by side; prompts of different lengths are padded."""
     asks = [ask_for(n, most=8 + 7 * n, top_k=300 * n, forced=n == 2, temperature=0.5 + 0.2 * n) for n in range(5)]
@@ -187,6 +191,7 @@ def test_a_batch_speaks_what_each_speaks_alone(t3, voice):
     assert ours(t3, asks, voices) == [alone(t3, ask, voice) for ask, voice in zip(asks, voices, strict=True)]
 
 
+@pytest.mark.full  # by default: test_rows.test_tokens_are_those_drawn_alone, of Turbo, recorded
 def test_graphs_give_the_same(state, t3, voice, monkeypatch):
     """Every step recorded once per bucket and replayed, in the loop of one and in that of several."""
     monkeypatch.setattr(rows, "SLOTS", 256)
@@ -198,6 +203,7 @@ def test_graphs_give_the_same(state, t3, voice, monkeypatch):
     assert ours(graphed, asks, voices) == singles
 
 
+@pytest.mark.full  # by default: test_rows.test_tokens_are_those_drawn_alone
 def test_a_warm_step_is_captured_before_the_request(state, voice, monkeypatch):
     """With the options that are usual, no request captures anything."""
     monkeypatch.setattr(rows, "SLOTS", 256)

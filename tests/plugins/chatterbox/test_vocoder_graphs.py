@@ -45,7 +45,7 @@ def near(found, expected):
 
 
 @pytest.mark.parametrize(
-    "frames", [1, 60, 124, 125, *(pytest.param(frames, marks=pytest.mark.full) for frames in (2, 123, 128, 130, 300))]
+    "frames", [1, 124, 125, *(pytest.param(frames, marks=pytest.mark.full) for frames in (2, 60, 123, 128, 130, 300))]
 )
 def test_samples_are_the_eager_ones(eager, graphed, frames):
     """To the last one, where padding would be heard, on both sides of the end of a bucket."""
@@ -80,6 +80,7 @@ def test_replay_after_another_length(eager, graphed):
     assert backend.captures == 2
 
 
+@pytest.mark.full  # by default: test_replay_after_another_length
 def test_captures_are_bounded(graphed):
     """Over six lengths."""
     vocoder, backend = graphed
@@ -88,7 +89,7 @@ def test_captures_are_bounded(graphed):
     assert backend.captures == 2
 
 
-@pytest.mark.parametrize(("frames", "at_once"), [(40, 7), (150, 60)])
+@pytest.mark.parametrize(("frames", "at_once"), [(40, 7), pytest.param(150, 60, marks=pytest.mark.full)])
 def test_streams_are_the_whole(eager, graphed, frames, at_once):
     """Stretches are padded too."""
     vocoder, _ = graphed

@@ -141,9 +141,11 @@ for text in eval(sys.argv[1]):
 """
 
 
-def test_the_process_lives() -> None:
+@pytest.mark.parametrize(
+    "texts", [CRASHING[1:3], pytest.param(CRASHING[3:6], marks=pytest.mark.full)], ids=["few", "more"]
+)
+def test_the_process_lives(texts) -> None:
     """Dotted letters ended it."""
-    texts = CRASHING[1:6]
     done = subprocess.run([sys.executable, "-c", SPEAKING, repr(texts)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.split()) == (0, ["True"] * 2 * len(texts)), done.stderr
 
@@ -181,7 +183,9 @@ def test_any_clause_is_cut_into_safe_parts(parts: list[str], separator: str, tim
         "a." * 200,
         "<emphasis>" + "e.g. " * 60 + "</emphasis>",
         "<p>" + "7 " * 310 + "</p>",
-        "<prosody rate='fast'>" + "b.<break strength='none'/>" * 100 + "</prosody>",
+        pytest.param(  # seconds; by default the others
+            "<prosody rate='fast'>" + "b.<break strength='none'/>" * 100 + "</prosody>", marks=pytest.mark.full
+        ),
         '<voice name="ja">' + "さくら" * 40 + "</voice>",
         '<lang xml:lang="ru">' + "т.д." * 80 + "</lang>",
         '<say-as interpret-as="characters">' + "w" * 60 + "</say-as>",

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tiers import OF_THE_CORE
 
 from realtts.contract.spec import ProviderSpec
 from realtts.testing import ContinuousConformance, OptimizedConformance, ProviderConformance
@@ -64,8 +65,12 @@ class TestPlain(Plain):
 class TestOptimized(ContinuousConformance, OptimizedConformance, Plain):
     """The variant that is used by default."""
 
-    # By default: test_fallback_says_the_same_as_plain, and test_a_few_requests_leave_nothing.
-    full = frozenset({"test_fault_falls_back_to_plain", "test_unload_frees_everything"})
+    full = OF_THE_CORE | {
+        "test_safe_settings_give_float32_to_the_bit",  # by default: test_w8a8
+        "test_graphs_sound_the_same",  # by default: test_solver_graphs
+        "test_offloading_sounds_the_same",  # by default: test_stages.test_the_status_tells_what_was_done
+        "test_the_status_names_the_kernel_of_attention",  # by default: test_stages.test_the_status_tells_what_was_done
+    }  # fmt: skip
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
@@ -76,6 +81,11 @@ class TestOptimized(ContinuousConformance, OptimizedConformance, Plain):
     def encoder(self) -> str:
         """What cuts its silences off."""
         return "realtts_f5.voices.clipped"
+
+    @pytest.mark.slow
+    def test_unload_frees_everything(self, fast: Callable[..., Any]) -> None:
+        """A hundred requests; by default: `test_a_few_requests_leave_nothing`."""
+        super().test_unload_frees_everything(fast)
 
     def test_a_few_requests_leave_nothing(self, fast: Callable[..., Any]) -> None:
         """No tensor of the provider or of what it said outlives it."""

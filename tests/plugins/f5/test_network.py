@@ -83,7 +83,7 @@ def upstream_mel(model, item, steps, sway, guidance, *, seed=0):
     return mel[0]
 
 
-@pytest.fixture(scope="module", params=["v1", pytest.param("v0", marks=pytest.mark.full), "e2"])
+@pytest.fixture(scope="module", params=["v1", *(pytest.param(name, marks=pytest.mark.full) for name in ("v0", "e2"))])
 def networks(request):
     """Upstream's model and ours with the same weights."""
     architecture = TINY[request.param]
@@ -106,13 +106,30 @@ def test_one_chunk_is_upstreams(networks, spoken):
     torch.testing.assert_close(mel, upstream_mel(upstream, item, 7, -1.0, 2.0), atol=1e-4, rtol=0)
 
 
-def test_one_chunk_of_the_first_version_is_upstreams():
-    """v0 by default; all that is tested of the others is tested of it with `full`."""
-    architecture = TINY["v0"]
+@pytest.mark.parametrize("version", ["v0", "e2"])
+def test_one_chunk_of_the_others_is_upstreams(version):
+    """By default; all that is tested of v1 is tested of them with `full`."""
+    architecture = TINY[version]
     state, item = random_state(architecture), item_of(*SPOKEN[1])
     (mel,) = solve(network_of(architecture, state), [item], times=times(7, -1.0), guidance=2.0)
     expected = upstream_mel(upstream_of(architecture, state), item, 7, -1.0, 2.0)
     torch.testing.assert_close(mel, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("kind", TINY)
+def test_fused_operations_give_the_same(kind):
+    """Norms where the sums before them are, positions in place: by the operations' plain forms, alone and together."""
+    architecture = TINY[kind]
+    state, items = random_state(architecture), [item_of(*spoken, seed=n) for n, spoken in enumerate(SPOKEN)]
+    network, schedule = network_of(architecture, state), times(4, -1.0)
+    expected = solve(network, items, times=schedule, guidance=2.0)
+    joined = Network(architecture, state, device=CPU)
+    joined.convert(state, torch.float32)
+    joined.pack(joined=True)
+    for mel, other in zip(solve(joined, items, times=schedule, guidance=2.0), expected, strict=True):
+        torch.testing.assert_close(mel, other, atol=1e-4, rtol=0)
+    (alone,) = solve(joined, items[:1], times=schedule, guidance=0.0)
+    torch.testing.assert_close(alone, solve(network, items[:1], times=schedule, guidance=0.0)[0], atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("guidance", [0.0, 2.0])

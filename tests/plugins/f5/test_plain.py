@@ -132,7 +132,7 @@ def test_nothing_is_left_behind(loaded, recording, capfd, tmp_path, monkeypatch)
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("name", ["f5-v1-base", "e2-base"])
+@pytest.mark.parametrize("name", ["f5-v1-base", pytest.param("e2-base", marks=pytest.mark.full)])
 def test_text_of_a_failed_request_is_not_said_again(loaded, recording, name) -> None:
     """After an error in the middle of a step the next request says its own text."""
     model = loaded(name)

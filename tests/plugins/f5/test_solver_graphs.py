@@ -45,7 +45,7 @@ def network_of(architecture, state, *, device=CPU, dtype=torch.float32, compiler
     return network
 
 
-@pytest.fixture(scope="module", params=["v1", pytest.param("v0", marks=pytest.mark.full), "e2"])
+@pytest.fixture(scope="module", params=["v1", *(pytest.param(name, marks=pytest.mark.full) for name in ("v0", "e2"))])
 def network(request):
     """Small, one of each kind."""
     architecture = TINY[request.param]

@@ -18,7 +18,8 @@ from realtts_f5.options import F5Options
 from realtts_f5.text import symbols
 from realtts_f5.upstream import module
 
-MODELS = ("f5-v1-base", pytest.param("f5-v0-base", marks=pytest.mark.full), "e2-base")
+# By default test_network compares the networks of the others with upstream's, and test_plain what they say.
+MODELS = ("f5-v1-base", *(pytest.param(name, marks=pytest.mark.full) for name in ("f5-v0-base", "e2-base")))
 WORDS = "These are the words."
 TEXTS = {
     "en-short": "Hello there, you.",

@@ -223,5 +223,6 @@ def test_the_status_tells_what_was_done(make, models, monkeypatch, case) -> None
     assert details["quantization"] == "none"
     assert not any(tensor.dtype == torch.int8 for _, tensor in walk_tensors(model.network, "cpu"))
     assert details.keys() - {"no_compile", "no_cuda_graphs", "no_attention", "attention_kernel"} == {
-        "device", "dtype", "compile", "cuda_graphs", "attention", "quantization", "offload",
+        "device", "dtype", "compile", "cuda_graphs", "attention", "quantization", "offload", "fused",
     }  # fmt: skip
+    assert details["fused"] is model.network.joined is False, "fused operations are for CUDA"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +106,7 @@ def spoilt(archive: Path, fault: str) -> None:
 
 @pytest.mark.parametrize("packed", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("fault", ["bits", "method", "encrypted", "place", "size"])
-def test_damaged_archives_of_voices(folder, tmp_path, load, packed, fault) -> None:
+def test_archives_damaged_behind_their_names(folder, tmp_path, load, packed, fault) -> None:
     """Name the voice that cannot be read; those that can speak."""
     copied(folder, tmp_path)
     voices = Voices(files_at_hand(Checkpoint("x", path=tmp_path)).voices)
@@ -134,6 +136,65 @@ def test_files_that_are_replaced_are_seen(folder, tmp_path) -> None:
     names = [voice.id for voice in voices_of(checkpoint)]
     assert "am_echo" in names
     assert "am_adam" not in names
+
+
+def archive(**entries: bytes) -> bytes:
+    """One of NumPy's archives, of whatever its entries are."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, entry in entries.items():
+            opened.writestr(f"{name}.npy", entry)
+    return content.getvalue()
+
+
+def array(values: object, dtype: object = np.float32) -> bytes:
+    """A file of an array."""
+    content = io.BytesIO()
+    np.save(content, np.asarray(values, dtype), allow_pickle=True)
+    return content.getvalue()
+
+
+def header(text: str) -> bytes:
+    """A file of an array with that header and no values."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+GOOD = archive(af_sky=array(np.zeros((510, 1, 256))))
+DAMAGED = {
+    "cut": GOOD[:-40],
+    "compressed wrongly": GOOD[:60] + b"\xff\xff\xff\xff" + GOOD[64:],
+    "of pickles": archive(af_sky=array([{}], object)),
+    "of words": archive(af_sky=array(["a"] * 256, "U3")),
+    "of records": archive(af_sky=array([(1, 2.0)] * 256, [("a", "i4"), ("b", "f4")])),
+    "of another width": archive(af_sky=array(np.zeros(255))),
+    "not finite": archive(af_sky=array(np.full(256, np.nan))),
+    "huge": archive(af_sky=header("{'descr': '<f4', 'fortran_order': False, 'shape': (10**12,), }")),
+    "of huge shape": archive(af_sky=header("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 256), }")),
+    "with a header that is none": archive(af_sky=header("((((((((((" * 50)),
+    "with a header of code": archive(af_sky=header("__import__('os').getcwd()")),
+    "of text": archive(af_sky=b"hello"),
+    "of nothing": archive(af_sky=b""),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED, ids=str)
+def test_damaged_archives_of_voices(folder, tmp_path, load, case) -> None:
+    """A typed error for whatever is wrong with the archive, its compression or the array in it."""
+    copied(folder, tmp_path)
+    (tmp_path / "voices" / "af_sky.bin").unlink(missing_ok=True)
+    (tmp_path / "voices.npz").write_bytes(DAMAGED[case])
+    with pytest.raises(errors.CheckpointCorrupt):
+        load(tmp_path).samples("Hello.", voice="af_sky")
+
+
+def test_an_archive_is_not_unpacked_without_end(folder, tmp_path, load, monkeypatch) -> None:
+    """Whatever it says of its size."""
+    monkeypatch.setattr("realtts_kokoro.voices._MOST_BYTES", 100_000)
+    copied(folder, tmp_path)
+    (tmp_path / "voices" / "af_sky.bin").unlink(missing_ok=True)
+    (tmp_path / "voices.npz").write_bytes(GOOD)
+    with pytest.raises(errors.CheckpointCorrupt, match="over"):
+        load(tmp_path).samples("Hello.", voice="af_sky")
 
 
 def test_a_graph_of_another_model(folder, tmp_path) -> None:

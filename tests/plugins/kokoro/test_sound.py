@@ -170,7 +170,7 @@ def test_a_real_run_ends_early(real) -> None:
     assert RATE == 24000
 
 
-@pytest.mark.full
+@pytest.mark.slow  # minutes; by default test_upstream.test_samples_are_those_of_kokoro_onnx looks at each word
 @pytest.mark.parametrize("speed", [1.0, 0.7])
 def test_marks_are_where_the_sound_is(real_tts, speed) -> None:
     """Within 40 ms at the median: words alone, with every kind of beginning, and words inside of a sentence."""

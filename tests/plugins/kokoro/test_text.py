@@ -255,7 +255,7 @@ def test_no_number_is_lost(phonemizers) -> None:
         assert [text[at] for at in range(len(text)) if text[at].isalnum() and at not in spoken] == [], text
 
 
-@pytest.mark.parametrize("count", [1, 40, 100, 300, 1000])
+@pytest.mark.parametrize("count", [1, 40, 100, pytest.param(1000, marks=pytest.mark.full)])
 def test_long_sentences_are_cut(phonemizers, count) -> None:
     """Behind a clause where there is one; the graph takes 510 symbols."""
     text = ", ".join(["so it goes on and on"] * count)

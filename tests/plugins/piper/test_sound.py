@@ -201,7 +201,7 @@ def test_a_recording_is_refused(tts) -> None:
         tts.generate("Hello.", voice=(np.ones(RATE, np.float32) * 0.1, RATE))
 
 
-@pytest.mark.parametrize("speed", [1.0, 0.6, 1.8])
+@pytest.mark.parametrize("speed", [1.0, *(pytest.param(speed, marks=pytest.mark.full) for speed in (0.6, 1.8))])
 def test_marks_are_where_the_sound_is(real_tts, speed) -> None:
     """Within 40 ms at the median: words alone, with every kind of beginning, and words inside of a sentence."""
     starts, ends = offsets_alone(real_tts, speed=speed)

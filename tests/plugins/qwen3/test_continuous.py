@@ -8,6 +8,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from tiers import by_default
 
 from realtts.accel.sampling import SamplingParams
 from realtts.testing.load import mixed_load
@@ -43,8 +44,8 @@ KINDS = [
 @pytest.mark.parametrize(
     ("fault", "requests"),
     [
-        ("rung", 12),
-        pytest.param("rows", 20, marks=pytest.mark.full),  # by default: the suite's test_a_row_that_fails_fails_alone
+        # By default the suite's rows: test_a_row_is_what_it_is_alone and test_a_row_that_fails_fails_alone.
+        *(pytest.param(*each, marks=pytest.mark.full) for each in (("rung", 12), ("rows", 20))),
         *(pytest.param(fault, 60, marks=pytest.mark.slow) for fault in ("none", "rows", "rung")),
     ],
 )
@@ -57,6 +58,7 @@ def test_each_is_what_it_is_alone(folders, fault, requests):
     assert report.most_rows > 2
 
 
+@pytest.mark.full  # by default: test_row_loop.test_a_prefix_serves_many_rows, in tests/accel
 def test_clones_share_what_their_voice_begins_with(make, recording, monkeypatch):
     """A recording's words are read once, and each request says what it says alone."""
     monkeypatch.setattr("realtts.accel.decoder.prefixes.LEAST", 6)
@@ -180,7 +182,7 @@ def drawn_alone(weights_of):
     return requests, [torch.cat([block.outputs for block in talker.decode([each])]) for each in requests]
 
 
-@pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["eager", "recorded"])
+@pytest.mark.parametrize("backend", by_default({"eager": None, "recorded": RecordingGraphs}, "recorded"))
 def test_rows_draw_what_they_draw_alone(weights_of, drawn_alone, backend):
     """All mixtures of networks that draw and that do not, beside each other; also drawn anew, or cancelled.
 
@@ -225,6 +227,7 @@ def test_a_row_that_nobody_has_takes_no_memory(weights_of, monkeypatch):
 # -- windows of the codec -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.full  # by default: test_codec.test_graphs_take_batches, and rows with different pasts
 @pytest.mark.parametrize(("backend", "counts"), [(None, [3]), (RecordingGraphs, [1, 3, 5])], ids=["eager", "recorded"])
 def test_windows_of_several_rows_are_decoded_together(weights_of, backend, counts):
     """Each as if it were alone, wherever it stands; captured ones in numbers of rows that there are graphs for."""

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from realtts.accel.upstream.networks import Unfilled
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing
 from realtts_qwen3.building import codec_of, model_of
@@ -67,7 +68,7 @@ def test_shapes_are_upstreams(model, size) -> None:
     config, codec = model_config(model, size, tokens), codec_config(size)
     modeling = module("qwen_tts.core.models.modeling_qwen3_tts")
     tokenizer = module("qwen_tts.core.tokenizer_12hz.modeling_qwen3_tts_tokenizer_v2")
-    with torch.device("meta"):
+    with Unfilled():  # on the device "meta" torch works out each initialisation in Python
         network = modeling.Qwen3TTSForConditionalGeneration(modeling.Qwen3TTSConfig(**config))
         sound = tokenizer.Qwen3TTSTokenizerV2Model(tokenizer.Qwen3TTSTokenizerV2Config(**codec))
     for shapes, upstreams in (

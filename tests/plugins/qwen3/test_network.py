@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiers import by_default
 
 from realtts.accel.sampling import SamplingParams
 from realtts.accel.upstream.calls import quiet
@@ -180,7 +181,7 @@ def assert_same(talker, utterance, codes, expected):
     assert abs(one - other) <= 1e-4 * other, f"another code {group} in frame {frame}"
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", by_default(dict(zip(WAYS, WAYS, strict=True)), "reference"))
 def test_codes_are_those_that_upstream_has_drawn(talker_of, weights_of, utterance_of, golden, way):
     """In float32, for many texts, with speakers, dialects, languages, both layouts of text and all options."""
     assert digest_of(weights_of(MODELS[way])) == golden[f"{way} digest"], "other weights: run golden/write.py again"
@@ -233,6 +234,7 @@ def test_speech_ends_where_upstreams_does(tmp_path, upstream_of):
     assert min(lengths) < 40
 
 
+@pytest.mark.full  # by default: test_continuous.test_rows_draw_what_they_draw_alone
 @pytest.mark.parametrize("way", ["design", "reference"])  # the others differ in their prompts
 def test_a_batch_speaks_what_each_speaks_alone(talker_of, utterance_of, way):
     """Texts, options and lengths of different kinds side by side, however often the device is looked at."""
@@ -246,6 +248,7 @@ def test_a_batch_speaks_what_each_speaks_alone(talker_of, utterance_of, way):
         assert_same(talker, utterance, codes, alone)
 
 
+@pytest.mark.full  # by default: test_continuous.test_rows_draw_what_they_draw_alone, recorded
 def test_graphs_give_the_same(weights_of, talker_of, utterance_of):
     """A whole frame recorded once per bucket and replayed, sampling of both networks and the cache's reset with it."""
     backend, weights, eager = RecordingGraphs(), weights_of(CLONE), talker_of(CLONE)
@@ -276,9 +279,9 @@ def test_what_is_warm_needs_no_capture(weights_of, utterance_of):
 
 def test_forced_frames(talker_of, utterance_of):
     """A benchmark's: exactly so many, and the codes of the talker are sounds."""
-    utterance = utterance_of("speaker", 4, max_frames=30, forced=True)
+    utterance = utterance_of("speaker", 4, max_frames=12, forced=True)
     (codes,), stopped = ours(talker_of(CUSTOM), [utterance])
-    assert codes.shape == (30, 16)
+    assert codes.shape == (12, 16)
     assert codes.max() < 2048
     assert stopped == (False,)
 
@@ -328,6 +331,7 @@ def test_logits_of_given_codes(talker_of, logits_of, way, precision):
     assert (logits.others - others).norm() <= tolerance * others.norm()
 
 
+@pytest.mark.full  # by default: test_conformance.test_a_few_requests_leave_nothing
 def test_a_second_round_takes_no_more_memory(talker_of, utterance_of):
     """Frames of several requests, then as many again: nothing is left of them."""
     talker = talker_of(CLONE)

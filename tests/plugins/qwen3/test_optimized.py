@@ -37,7 +37,9 @@ def arguments_of(way, recording):
 
 
 @pytest.mark.parametrize(
-    "way", ["speaker", "clone", *(pytest.param(way, marks=pytest.mark.full) for way in ("design", "x-vector"))]
+    # By default test_network compares the frames of the other ways with upstream's.
+    "way",
+    ["clone", *(pytest.param(way, marks=pytest.mark.full) for way in ("speaker", "design", "x-vector"))],
 )
 def test_float32_speaks_as_plain(make, recording, way):
     """Same seed, same number of frames, the same sound; as a stream and in a batch, too."""
@@ -82,16 +84,16 @@ def test_it_is_quantized(make):
 
 def test_the_chunks_of_a_stream_grow(make):
     """From one frame to the most, by the options."""
-    tts = make(**EXACT, force_tokens_per_char=1.7)
+    tts = make(**EXACT, force_tokens_per_char=0.6)
 
     def frames(chunks, **options):
         with tts.stream(TEXT, seed=1, **options) as stream:
             sizes = (len(chunk.samples) / FRAME for chunk in stream if len(chunk.samples))
             return list(itertools.islice(sizes, chunks))
 
-    assert frames(None) == [1, 2, 4, 8, 16, 16, 4]
-    assert frames(4, chunk_frames=3, chunk_growth=1.0) == [3, 3, 3, 3]
-    assert frames(4, chunk_frames=2, chunk_growth=3.0, max_chunk_frames=10) == [2, 6, 10, 10]
+    assert frames(None) == [1, 2, 4, 8, 3]
+    assert frames(3, chunk_frames=3, chunk_growth=1.0) == [3, 3, 3]
+    assert frames(3, chunk_frames=2, chunk_growth=3.0, max_chunk_frames=5) == [2, 5, 5]
 
 
 def test_the_first_chunk_comes_with_the_first_frame(make):
@@ -125,6 +127,7 @@ def test_the_decoders_state_is_kept_by_its_form(make, recording, monkeypatch):
     assert same.get_provider_status()["cache"]["disk_hits"] == 1
 
 
+@pytest.mark.full  # by default: test_stages.test_the_status_tells_facts
 def test_the_status_names_the_kernel_of_attention(make):
     """The one that runs, and why it is not the one that was asked for; the frames are the same."""
     arguments = {"text": SHORT[1], "voice": "ryan", "seed": 5}

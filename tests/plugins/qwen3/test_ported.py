@@ -21,7 +21,7 @@ from realtts_qwen3.voices import VoicePrompt
 TEXT = "hello there, this is the test."
 GREEDY = {"do_sample": False, "subtalker_dosample": False}
 CASES = [
-    pytest.param("0.6b-custom-voice", {}, id="0.6b-custom-voice-drawn"),
+    pytest.param("0.6b-custom-voice", {}, marks=pytest.mark.full, id="0.6b-custom-voice-drawn"),
     pytest.param("1.7b-voice-design", GREEDY, id="1.7b-voice-design-greedy"),
     pytest.param("0.6b-base", {}, id="0.6b-base-drawn"),
     pytest.param("1.7b-base", {}, marks=pytest.mark.full, id="1.7b-base-drawn"),

@@ -98,6 +98,7 @@ def test_a_runaway_is_spoken_again(make, monkeypatch, name):
     assert any("spoken again" in warning for warning in speech.warnings)
 
 
+@pytest.mark.full  # by default: test_a_runaway_is_spoken_again, and the detector by itself
 def test_repetition_ends_a_request(make, monkeypatch):
     """Long before its cap; the same frames end neither a benchmark's speech nor what repeats less."""
     monkeypatch.setattr("realtts_qwen3.speaking.frames_of", repeating)
@@ -127,6 +128,7 @@ def fading():
     return push
 
 
+@pytest.mark.full  # by default: test_a_runaway_is_spoken_again, and the detector by itself
 def test_silence_ends_a_request(make, monkeypatch):
     """In a stream, too, and the other rows of a batch go on."""
     monkeypatch.setattr(CodecDecoder, "push", fading())

@@ -101,6 +101,7 @@ def test_weights_are_read_in_the_stage_that_finishes_them(context_of, monkeypatc
     assert sum(map(len, read.values())) == len(set.union(*read.values()))
 
 
+@pytest.mark.full  # by default: test_network.test_what_is_warm_needs_no_capture
 def test_graphs_are_captured_before_the_warm_up(context_of, monkeypatch) -> None:
     """Those of a request as long as the warm-up; speaking it captures no more."""
     backend = RecordingGraphs()
@@ -162,11 +163,10 @@ def test_every_stage_is_told(make, monkeypatch) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"dtype": "float32", "quantization": "none", "compile": True},
-        {"dtype": "bfloat16", "quantization": "none", "attention": "math"},
-        {"dtype": "float32", "quantization": "int8", "attention": "sdpa"},
+        pytest.param({"dtype": "float32", "quantization": "none", "compile": True}, id="fp32", marks=pytest.mark.full),
+        pytest.param({"dtype": "bfloat16", "quantization": "none", "attention": "math"}, id="bf16"),
+        pytest.param({"dtype": "float32", "quantization": "int8", "attention": "sdpa"}, id="int8"),
     ],
-    ids=["fp32", "bf16", "int8"],
 )
 def test_the_status_tells_facts(loaded, settings) -> None:
     """Each key is compared with the loaded model, and none of them repeats a setting that had no effect."""
@@ -181,6 +181,7 @@ def test_the_status_tells_facts(loaded, settings) -> None:
     assert shown.pop("quantization") == ("int8" if quantized else "none")
     assert shown.pop("kv_dtype") == name_of(decoder.new_cache(1, 1).layer(0))
     assert shown.pop("compile") is False  # torch.compile is never called, whatever was asked for
+    assert shown.pop("fused") is (decoder.fused is not None) is False
     assert shown.pop("cuda_graphs") is False
     assert shown.pop("offload") is turns.offloaded is False
     assert shown.pop("attention") == settings.get("attention", "flash")

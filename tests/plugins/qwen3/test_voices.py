@@ -80,7 +80,7 @@ def test_recordings_of_other_rates_are_resampled() -> None:
         assert np.abs(resampled[:n] - golden["high"][:n]).max() < 1e-5
 
 
-@pytest.mark.full  # importing librosa takes longer than all of this file
+@pytest.mark.slow  # importing librosa takes longer than all of this file; by default: the golden recording
 def test_recordings_are_resampled_as_by_librosa(recording) -> None:
     """The same of a whole recording, by librosa now; one that has the rate is left as it is."""
     librosa = pytest.importorskip("librosa")

@@ -148,9 +148,7 @@ def assert_same(found, expected):
         assert np.array_equal(one, other)
 
 
-@pytest.mark.parametrize(
-    "count", [9, pytest.param(20, marks=pytest.mark.full), pytest.param(60, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("count", [9, *(pytest.param(count, marks=pytest.mark.slow) for count in (20, 60))])
 def test_each_is_as_if_it_were_alone(hooks, count):
     """Streams and wholes that come, go, are cancelled, have no such voice, break or are drawn again."""
     requests = {number: request_of(12 if number == 3 else number) for number in range(count)}  # 12 runs away
@@ -284,8 +282,8 @@ def test_nothing_is_captured_while_rows_come_and_go(hooks, folder, monkeypatch):
 @pytest.mark.parametrize(
     ("fault", "requests"),
     [
-        ("rung", 12),
-        pytest.param("rows", 20, marks=pytest.mark.full),
+        # By default: test_each_is_as_if_it_were_alone, and test_a_row_that_breaks_fails_alone.
+        *(pytest.param(*each, marks=pytest.mark.full) for each in (("rung", 12), ("rows", 20))),
         *(pytest.param(fault, 40, marks=pytest.mark.slow) for fault in ("none", "rows", "rung")),
     ],
 )

@@ -91,8 +91,8 @@ BOTH = {"top_p": 0.8, "repetition_penalty": 1.2, "temperature": 0.3}
 @pytest.mark.parametrize(
     ("asked", "greedy"),
     [
-        ({"repetition_penalty": 1.3}, True),
         (BOTH, False),
+        pytest.param({"repetition_penalty": 1.3}, True, marks=pytest.mark.full),
         pytest.param({"top_p": 0.6}, False, marks=pytest.mark.full),
         pytest.param({"repetition_penalty": 1.3}, False, marks=pytest.mark.full),
         pytest.param(BOTH, True, marks=pytest.mark.full),
@@ -122,7 +122,8 @@ def test_they_are_heeded(weights_with):
     assert Upstream(weights, "cpu").draw(utterance, lambda: False)[0] != expected
 
 
-@pytest.mark.parametrize("head", ["speech", pytest.param("full", marks=pytest.mark.full)])
+@pytest.mark.full  # by default: test_network.test_graphs_give_the_same
+@pytest.mark.parametrize("head", ["speech", "full"])
 def test_graphs_heed_them_too(weights_with, head):
     """And the head of speech alone, for which tokens of the prompt that it has not do not count."""
     weights, _ = weights_with(top_p=0.8, repetition_penalty=1.2)

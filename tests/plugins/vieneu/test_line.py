@@ -75,6 +75,7 @@ def test_both_variants_draw_it_again(make):
     assert np.abs(found.samples - plain.samples).max() < 1e-4
 
 
+@pytest.mark.full  # by default: test_only_a_fault_is_drawn_again
 def test_twice_is_enough(make):
     """What runs away again is cut; the core does not speak the whole again, and says so."""
     speech = make(bias=0.0).generate("Chào.", seed=5)
@@ -112,7 +113,7 @@ def test_a_stream_draws_again_what_was_not_heard(make):
     assert (last.finish_reason, stream.metrics.retries, again_of(last)) == ("length", 0, [])
 
 
-@pytest.mark.parametrize("told", [{"max_new_tokens": 60}, {}])
+@pytest.mark.parametrize("told", [{"max_new_tokens": 60}, pytest.param({}, marks=pytest.mark.full)])
 def test_what_was_asked_for_is_no_fault(make, told):
     """A limit of the caller's, or no second tries wanted."""
     speech = make(bias=0.0, retry_runaway=bool(told)).generate("Chào.", seed=5, **told)

@@ -158,7 +158,7 @@ def assert_same(model, utterance, found, expected, *, end=SPEECH.end):
     assert abs(scores[one] - scores[other]) <= 1e-4 * scores[other], f"another token at step {step}"
 
 
-@pytest.mark.parametrize("numbers", [range(5), pytest.param(range(5, 20), marks=pytest.mark.full)], ids=str)
+@pytest.mark.parametrize("numbers", [range(5), pytest.param(range(5, 20), marks=pytest.mark.slow)], ids=str)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_tokens_are_upstreams(model_of, upstream_of, family, numbers):
     """In float32, of the whole vocabulary, for prompts with all options; some end before their limit."""
@@ -177,7 +177,8 @@ def test_tokens_are_upstreams(model_of, upstream_of, family, numbers):
     ("model", "form", "drawing"),
     [
         ("v1", "chat", "as upstream"),
-        ("v2", "tags", "greedy"),
+        # By default: test_tokens_are_upstreams, of its architecture, and test_prompt, of its form.
+        pytest.param("v2", "tags", "greedy", marks=pytest.mark.full),
         pytest.param("0.3b", "tags", "as upstream", marks=pytest.mark.full),
     ],
 )
@@ -289,6 +290,7 @@ def test_graphs_give_the_same(model_of, upstream_of, head):
         assert_same(eager, utterance, found, ours(eager, [utterance])[0][0])
 
 
+@pytest.mark.full  # by default: test_continuous.test_nothing_is_captured_while_rows_come_and_go
 def test_what_is_warm_needs_no_capture(upstream_of):
     """After a capture with an utterance others replay only and allocate nothing, however many come and go."""
     backend = RecordingGraphs()
@@ -408,6 +410,7 @@ def test_what_is_shared_is_told_by_tokens(ids, opening, expected):
     assert shared(ids, opening) == expected
 
 
+@pytest.mark.full  # by default: test_optimized.test_unload_leaves_no_tensor
 def test_a_second_round_takes_no_more_memory(model_of):
     """A hundred tokens and more of several requests, then as many again: nothing is left of them."""
     model = model_of("llama", "speech")

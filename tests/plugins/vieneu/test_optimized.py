@@ -89,6 +89,7 @@ def test_requests_of_a_batch_are_as_alone(make):
         assert np.abs(alone.samples - speech.samples).max() < 1e-5
 
 
+@pytest.mark.full  # by default: test_continuous, whose requests have more than places
 def test_more_sentences_than_are_drawn_together(make):
     """The rest waits, and all are heard in order."""
     tts = make(**EXACT, force_tokens_per_char=0.4)
@@ -131,7 +132,7 @@ def test_a_limit_ends_a_sentence(make):
     assert speech.metrics.tokens <= 7
 
 
-@pytest.mark.full  # by default: test_line.test_twice_is_enough
+@pytest.mark.slow  # by default: test_line.test_the_sentence_alone_is_drawn_again; with `full`: test_twice_is_enough
 def test_a_runaway_is_cut_and_spoken_again(make):
     """Random weights never end: every sentence stops at the limit of its phonemes, twice, and that is told."""
     tts = make(**EXACT, force_tokens_per_char=None)
@@ -142,6 +143,7 @@ def test_a_runaway_is_cut_and_spoken_again(make):
     assert make(**EXACT, force_tokens_per_char=None, retry_runaway=False).generate(TEXT, seed=5, **APART).duration > 0
 
 
+@pytest.mark.full  # by default: test_conformance.test_cancelled_stream_ends
 def test_cancelling_a_stream_ends_it(make):
     """At the next token; the next request is as ever."""
     tts = make(**EXACT, force_tokens_per_char=12.0, stream_buffer=1)

@@ -141,6 +141,7 @@ def test_every_tensor_is_read_once(folders) -> None:
     assert sorted(read) == sorted([*decoding, *layers])
 
 
+@pytest.mark.full  # by default: test_the_status_tells_of_graphs_that_there_are
 def test_graphs_are_captured_by_compile(folders, recorded) -> None:
     """For any number of sentences; the warm-up replays."""
     hooks, context = Optimized(), context_of(folders("v2"), max_batch=2)
@@ -173,6 +174,7 @@ def test_the_status_is_what_was_done(make, models, settings) -> None:
     facts = {
         "device": str(engine.lm.decoder.device),
         "compile": False,
+        "fused": engine.lm.decoder.fused is not None,
         "cuda_graphs": bool(engine.lm.rows.loop.queue.graphs),
         "quantization": "int8" if details["weights"] == "int8" else "none",
         "offload": engine.turns.offloaded,

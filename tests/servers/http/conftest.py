@@ -40,6 +40,19 @@ def client(make_client):
 
 
 @pytest.fixture(scope="module")
+def shared_client(tmp_path_factory):
+    """A client of a server with the fake provider, one for all tests of a file that leave nothing behind in it."""
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "realtts.toml").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REALTTS_DATA_DIR", str(folder / "data"))
+        patch.setenv("REALTTS_CONFIG", str(folder / "realtts.toml"))
+        app = create_app(ServeConfig(access_log=False), (fake_spec(),))
+    with TestClient(app, base_url=HERE, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def espeak_server(tmp_path_factory):
     """A server on a socket as `realtts serve espeak` makes it, one for all tests of a file."""
     folder = tmp_path_factory.mktemp("espeak")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 
 import pytest
+import soundfile
 from waiting import until
 
-from realtts.testing import fake_spec
+from realtts.testing import fake_spec, voice_like
 
 openai = pytest.importorskip("openai")
 
@@ -114,3 +116,16 @@ def test_models_are_listed(client):
     """With the fields that its types have."""
     assert [model.id for model in client.models.list()] == ["fake"]
     assert client.models.retrieve("fake").owned_by == "realtts"
+
+
+def test_voices_are_made_and_deleted(client):
+    """With the fields that its types have, where it knows of voices."""
+    if not hasattr(client.audio, "voices"):
+        pytest.skip("this release of the client has none")
+    buffer = io.BytesIO()
+    soundfile.write(buffer, *voice_like(3.0), format="WAV")
+    made = client.audio.voices.create(name="anna", audio_sample=("a.wav", buffer.getvalue()), consent="cons_1")
+    assert (made.id, made.object, made.type) == ("anna", "audio.voice", "audio_sample")
+    assert client.audio.speech.create(model="fake", voice={"id": "anna"}, input=TEXT).read()
+    gone = client.audio.voices.delete("anna")
+    assert (gone.id, gone.object, gone.deleted) == ("anna", "audio.voice.deleted", True)

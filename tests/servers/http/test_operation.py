@@ -157,6 +157,30 @@ def test_a_model_that_speaks_is_not_unloaded(serve):
     assert not running.state.models.find("one").is_loaded
 
 
+def test_models_take_turns_under_load(serve, monkeypatch):
+    """A model that is asked for all the time does not keep another one out for ever; every answer is right."""
+    monkeypatch.setattr("realtts.serving.models._TURN_S", 0.05)
+    running = serve(fake_spec(name="one"), fake_spec(name="two"), max_loaded=1)
+    body = {**GOOD, "options": {"delay_s": 0.02}}
+    over, statuses = threading.Event(), []
+
+    def ask(name):
+        with httpx.Client(timeout=30) as client:
+            while not over.is_set():
+                answer = client.post(f"{running.url}/v1/audio/speech", json={**body, "model": name})
+                statuses.append((name, answer.status_code))
+
+    askers = [threading.Thread(target=ask, args=(name,)) for name in ("one", "one", "one", "two", "two", "two")]
+    for asker in askers:
+        asker.start()
+    until(lambda: all(statuses.count((name, 200)) >= 2 for name in ("one", "two")))
+    over.set()
+    for asker in askers:
+        asker.join(30)
+    assert {status for _, status in statuses} == {200}
+    assert not any(model.users for model in running.state.models.all)
+
+
 def test_preload_is_told_by_ready(make_client):
     """Requests are taken meanwhile."""
     client = make_client(preload=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import stat
+import unicodedata
+from urllib.parse import quote
 
 import pytest
 import soundfile
@@ -46,7 +48,8 @@ def test_an_added_voice_speaks(client):
     for voice in ("anna", "Anna", {"id": "anna"}):
         assert client.post("/v1/audio/speech", json={**GOOD, "voice": voice}).status_code == 200
     assert client.post("/v1/audio/speech", json={**GOOD, "ref_audio": "anna"}).status_code == 200
-    assert client.delete("/v1/audio/voices/anna").json() == {"id": "anna", "object": "audio.voice", "deleted": True}
+    gone = client.delete("/v1/audio/voices/anna").json()
+    assert gone == {"id": "anna", "object": "audio.voice.deleted", "deleted": True}
     assert client.post("/v1/audio/speech", json={**GOOD, "voice": "anna"}).status_code == 400
     assert client.delete("/v1/audio/voices/anna").status_code == 404
 
@@ -108,3 +111,56 @@ def test_a_model_that_cannot_clone(make_client):
     answer = client.post("/v1/audio/speech", json={**GOOD, "model": "deaf", "voice": "anna"})
     assert answer.status_code == 400
     assert "cannot clone" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("name", ["Größe", "名前", "İstanbul", "e\u0301a", "x.y-z_1", "क्षत्रिय"])
+def test_names_of_any_script(client, name):
+    """Added, listed, spoken with and deleted, as it was written and in the other normal form."""
+    assert add(client, name).status_code == 200
+    assert add(client, unicodedata.normalize("NFD", name)).status_code == 409
+    for form in ("NFC", "NFD"):
+        voice = unicodedata.normalize(form, name)
+        assert client.post("/v1/audio/speech", json={**GOOD, "voice": voice}).status_code == 200
+    listed = [voice["id"] for voice in client.get("/v1/audio/voices?model=fake").json()["voices"]]
+    assert unicodedata.normalize("NFC", name) in listed
+    assert client.delete(f"/v1/audio/voices/{quote(unicodedata.normalize('NFD', name))}").status_code == 200
+
+
+def test_a_voice_is_deleted_while_it_speaks(client):
+    """What was begun is spoken to its end; and the name is free for another recording."""
+    add(client)
+    with client.websocket_connect("ws://127.0.0.1/v1/audio/speech/stream") as live:
+        live.send_json({"type": "speech.start", "id": "a", "voice": "anna", "options": {"delay_s": 0.02}})
+        live.send_json({"type": "speech.text", "id": "a", "text": "word " * 10})
+        live.send_json({"type": "speech.end", "id": "a"})
+        while live.receive_json()["type"] != "speech.audio.delta":
+            pass
+        assert client.delete("/v1/audio/voices/anna").status_code == 200
+        assert add(client, content=recording(4.0)).json()["duration"] == 4.0
+        while (last := live.receive_json())["type"] == "speech.audio.delta":
+            pass
+    assert last["type"] == "speech.done"
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"type": "prompt"}, "type"),
+        ({"name": "x" * 300}, "name"),
+        ({"consent": "x" * 5000}, "consent"),
+        ({"reference_text": "x" * 10_001}, "reference_text"),
+        ({"name": ""}, "name"),
+    ],
+)
+def test_fields_of_the_form(client, fields, param):
+    """The one at fault is named; a voice of words alone is none of ours."""
+    answer = add(client, **fields) if "name" not in fields else add(client, fields["name"])
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+def test_a_folder_that_cannot_be_written(client, tmp_path):
+    """Is the server's fault, not a format's; and nothing of it is in the answer."""
+    (tmp_path / "data").touch()  # a file
+    answer = add(client)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "voice_not_stored")
+    assert str(tmp_path) not in answer.text

@@ -10,6 +10,14 @@ from realtts_ray import ClusterConfig, ReplicaConfig, app
 from realtts_ray.config import read_config
 
 
+@pytest.mark.parametrize(("own", "seconds"), [({}, 300.0), ({"drain_s": "20"}, 20.0), ({"drain_s": 0}, 0.0)])
+def test_a_replica_that_is_stopped_speaks_to_its_end(own, seconds):
+    """Serve would kill it after 20 s, in the middle of a long text."""
+    application = call_user_app_builder_with_args_if_necessary(app, {"provider": "espeak", **own})
+    (replicas,) = application._bound_deployment.init_args[0].values()
+    assert replicas._bound_deployment._deployment_config.graceful_shutdown_timeout_s == seconds
+
+
 def test_one_provider_from_the_command_line():
     """Every value is a text there, and settings of the provider have a name of their own."""
     config = read_config(
@@ -49,6 +57,7 @@ def test_several_providers_from_yaml():
         ({"provider": "espeak", "num_gpus": -1}, "num_gpus"),
         ({"provider": "espeak", "num_gpus": float("nan")}, "num_gpus"),
         ({"provider": "espeak", "rows": 0}, "rows"),
+        ({"provider": "espeak", "drain_s": -1}, "drain_s"),
         ({"provider": "espeak", "max_queued": 0}, "max_queued"),
         ({"providers": {}}, "providers"),
         ({"providers": {"espeak": {"modle": "x"}}}, "did you mean 'model'"),
@@ -57,6 +66,10 @@ def test_several_providers_from_yaml():
         ({"provider": "espeak", "http": {"port": 80}}, "port"),
         ({"provider": "espeak", "http": {"max_input_char": 80}}, "max_input_chars"),
         ({"provider": "espeak", "http": {"max_input_chars": -1}}, "max_input_chars"),
+        ({"provider": "espeak", "max_replicas": 2, "autoscaling": {"downscale_delay": 5}}, "downscale_delay_s"),
+        ({"provider": "espeak", "max_replicas": 2, "autoscaling": {"upscale_delay_s": -1}}, "autoscaling"),
+        ({"provider": "espeak", "max_replicas": 2, "autoscaling": {"upscale_delay_s": "soon"}}, "autoscaling"),
+        ({"provider": "espeak", "max_replicas": 2, "autoscaling": {"max_replicas": 0}}, "autoscaling"),
     ],
 )
 def test_what_is_wrong_is_named(arguments, words):

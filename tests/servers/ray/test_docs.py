@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from realtts_ray import ClusterConfig, ReplicaConfig
+from realtts_ray import ClusterConfig, ReplicaConfig, app
 from realtts_ray.config import read_config
 from realtts_ray.mapper import _RESULT
 
@@ -51,3 +51,4 @@ def test_the_commands_of_the_guide_are_right():
     (application,) = yaml.safe_load(text)["applications"]
     assert application["import_path"] == "realtts_ray:app"
     assert read_config(application["args"]).default == "qwen3"
+    assert app(application["args"])  # Serve takes it all

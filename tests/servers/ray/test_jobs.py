@@ -17,43 +17,54 @@ from realtts_ray import SpeechMapper, speak_dataset
 pytestmark = pytest.mark.slow  # by hand: a node may need longer to start on a busy machine than Ray waits
 
 BAD = {
-    3: {"text": ""},
-    20: {"voice": "nobody-here"},
-    41: {"language": "tlh"},
-    66: {"options": '{"warmth": 1}'},
-    99: {"options": "{"},
+    3: ({"text": ""}, "BlankText"),
+    20: ({"voice": "nobody-here"}, "VoiceNotFound"),
+    41: ({"language": "tlh"}, "UnknownLanguage"),
+    66: ({"options": '{"warmth": 1}'}, "UnknownOption"),
+    99: ({"options": "{"}, "InvalidOption"),
+    130: ({"text": None}, "InvalidText"),
+    222: ({"text": "..."}, "UnspeakableText"),
+    317: ({"options": '{"seed": 5}'}, "InvalidOption"),
+    402: ({"text": "a\0b"}, "InvalidText"),
+    499: ({"voice": "/nowhere/me.wav"}, "VoiceNotFound"),
 }
 
 
-def rows(word, count=100):
-    """Rows of which five are bad, and one ends the process that speaks it, once."""
+def rows(word, count=500):
+    """Rows of which ten are bad, and one ends the process that speaks it, once."""
     made = [
         {"id": f"r{n}", "text": f"Row {n} {word}.", "voice": None, "language": None, "options": None}
         for n in range(count)
     ]
-    made[50]["text"] = f"Die once {word}."
-    return [{**row, **BAD.get(number, {})} for number, row in enumerate(made)]
+    made[250]["text"] = f"Die once {word}."
+    return [{**row, **BAD.get(number, ({}, ""))[0]} for number, row in enumerate(made)]
 
 
 def test_a_dataset_with_bad_rows_and_a_lost_actor(cluster, diary, word, tmp_path):
-    """Every row comes out once: 95 with the audio of one machine, five with their errors. What is done is left out."""
+    """Every row comes out once: 490 with the audio of one machine, ten with their errors."""
     source = rows(word)
-    dataset = ray.data.from_items(source, override_num_blocks=10)
+    dataset = ray.data.from_items(source, override_num_blocks=20)
     spoken = speak_dataset(dataset, diary_spec(), actors=2, num_cpus=0.5, batch_size=10, seed=3)
     results = {row["id"]: row for row in spoken.take_all()}
-    assert len(results) == 100
+    assert len(results) == 500
     assert len(diary.lines(f"Die once {word}")) == 2
     errors = {name: row["error"] for name, row in results.items() if row["error"]}
-    assert errors == {
-        "r3": "BlankText",
-        "r20": "VoiceNotFound",
-        "r41": "UnknownLanguage",
-        "r66": "UnknownOption",
-        "r99": "InvalidOption",
-    }
+    assert errors == {f"r{number}": error for number, (_, error) in BAD.items()}
+    assert all("Fix: " in results[name]["message"] for name in errors)
+    assert all(row["audio"] for name, row in results.items() if name not in errors)
     alone = SpeechMapper(diary_spec(), seed=3)
-    for row in alone({name: [each[name] for each in source[:100:9]] for name in source[0]}).to_pylist():
+    for row in alone({name: [each[name] for each in source[:500:9]] for name in source[0]}).to_pylist():
         assert results[row["id"]]["audio"] == row["audio"]
+
+
+def test_rows_of_every_type(cluster):
+    """Cells that Arrow has no type for travel as objects: each row comes out once, with audio or its error."""
+    odd = [5, None, b"bytes", ["a"], {"a": 1}, 1.5, object, "\ud800", float("nan"), "Good."]
+    items = [{"id": number, "text": text, "note": text} for number, text in enumerate(odd)]
+    spoken = speak_dataset(ray.data.from_items(items), "espeak", num_cpus=0.5, batch_size=4).take_all()
+    results = {row["id"]: row["error"] for row in spoken}
+    assert len(results) == len(odd)
+    assert {name for name, error in results.items() if not error} == {"2", "9"}
 
 
 def test_what_was_spoken_is_left_out(cluster, tmp_path):
@@ -61,6 +72,7 @@ def test_what_was_spoken_is_left_out(cluster, tmp_path):
     folder = tmp_path / "spoken"
     rows = [{"id": "a", "text": "One."}, {"id": "b", "text": ""}, {"id": "c", "text": "Three."}]
     folder.mkdir()
+    (folder / "torn.parquet").write_bytes(b"PAR1 whose writer was killed")
     pyarrow.parquet.write_table(SpeechMapper("espeak")(pa.Table.from_pylist(rows[:2])), folder / "1.parquet")
     left = speak_dataset(ray.data.from_items(rows), "espeak", num_cpus=0.5, spoken=str(folder)).take_all()
     assert sorted((row["id"], bool(row["audio"])) for row in left) == [("b", False), ("c", True)]

@@ -3,78 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
+import wave
 
+import numpy as np
 import pytest
-from wyoming.audio import AudioChunk, AudioStart, AudioStop
-from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeStopped, SynthesizeVoice
+from home_assistant import Entity, Service, load_info
+from wyoming.event import async_read_event, async_write_event
+from wyoming.info import Describe
+from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
 from wyoming_client import Client, audio_of, kinds_of
 
 from realtts import RealProvider
 from realtts.serving.pcm import int16_bytes
+from realtts.voices import VoiceStore
 
-INFO_TIMEOUT_S = 1.0
+
+async def entity_of(server, *, wait_s=0.0):
+    """The text-to-speech that Home Assistant makes of a server."""
+    service = await Service.create("127.0.0.1", server.port, wait_s=wait_s)
+    assert service is not None
+    return Entity(service)
 
 
-class HomeAssistant:
-    """What its integration does with a server: a connection for each request, closed behind it."""
-
-    def __init__(self, server):
-        self._server = server
-
-    async def languages(self):
-        """Voices by language, of the first program that is installed."""
-        async with Client(self._server) as client:
-            info = await asyncio.wait_for(client.info(), INFO_TIMEOUT_S)
-        program = next(program for program in info.tts if program.installed)
-        assert program.supports_synthesize_streaming
-        voices = {}
-        for voice in program.voices:
-            for language in voice.languages if voice.installed else ():
-                voices.setdefault(language, {})[voice.name] = voice.description or voice.name
-        return voices
-
-    async def speak(self, message, voice=None):
-        """The audio of a message, None where the connection ends first; errors are not looked at."""
-        chosen = SynthesizeVoice(name=voice) if voice is not None else None
-        audio = b""
-        async with Client(self._server) as client:
-            await client.send(Synthesize(text=message, voice=chosen))
-            while True:
-                event = await client.read_event()
-                if event is None:
-                    return None
-                if AudioStop.is_type(event.type):
-                    return audio
-                if AudioChunk.is_type(event.type):
-                    audio += AudioChunk.from_event(event).audio
-
-    async def stream(self, parts, voice=None):
-        """The audio of a message that comes in parts, as it comes: its first item is the rate."""
-        chosen = SynthesizeVoice(name=voice) if voice is not None else None
-        client = Client(self._server)
-        await client.connect()
-        writing = asyncio.create_task(self._write(client, parts, chosen))
-        started = False
-        try:
-            while (event := await client.read_event()) is not None:
-                if started and AudioChunk.is_type(event.type):
-                    yield AudioChunk.from_event(event).audio
-                elif not started and AudioStart.is_type(event.type):
-                    started = True
-                    yield AudioStart.from_event(event).rate
-                elif SynthesizeStopped.is_type(event.type):
-                    break
-        finally:
-            await client.disconnect()
-            await writing
-
-    async def _write(self, client, parts, voice):
-        await client.send(SynthesizeStart(voice=voice))
-        message = ""
-        async for part in parts:
-            message += part
-            await client.send(SynthesizeChunk(text=part))
-        await client.send(Synthesize(text=message, voice=voice), SynthesizeStop())
+def samples_of(wav):
+    """The bytes of a WAV file's samples, of one channel and 16 bits; its rate in Hz."""
+    with wave.open(io.BytesIO(wav)) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        return file.readframes(file.getnframes()), file.getframerate()
 
 
 async def coming(*parts):
@@ -98,7 +55,9 @@ def espeak(serve):
 async def test_every_language_has_its_voices(espeak):
     """Under tags as Home Assistant writes them; all names are different."""
     async with espeak() as server:
-        voices = await HomeAssistant(server).languages()
+        entity = await entity_of(server)
+        assert (entity.service.platforms, entity.service.name, entity.streams) == (["tts"], "realtts", True)
+        voices = {language: dict(named) for language, named in entity.voices.items()}
         assert "unloaded" in server.state.models.all[0].provider.get_provider_status()["state"]
     assert len(voices) > 100
     assert voices["de"]["espeak/de"] == "German (espeak)"
@@ -121,8 +80,9 @@ async def test_every_language_has_its_voices(espeak):
 async def test_a_message_is_the_providers_audio(espeak, text, voice, arguments):
     """To the sample, whatever voice."""
     async with espeak() as server:
-        audio = await HomeAssistant(server).speak(text, voice)
-    assert audio == spoken_alone(text, **arguments)
+        options = {} if voice is None else {"voice": voice}
+        audio = await (await entity_of(server)).audio(text, **options)
+    assert samples_of(audio) == (spoken_alone(text, **arguments), 22_050)
 
 
 @pytest.mark.parametrize(
@@ -136,11 +96,13 @@ async def test_a_message_is_the_providers_audio(espeak, text, voice, arguments):
     ],
     ids=len,
 )
-async def test_a_stream_is_spoken_once(espeak, parts):
+@pytest.mark.parametrize("version", ["stream", "stream_of_2025"])
+async def test_a_stream_is_spoken_once(espeak, parts, version):
     """About as long as the whole, but for pauses: what comes again as one text is passed over."""
     async with espeak() as server:
-        items = [item async for item in HomeAssistant(server).stream(coming(*parts), "espeak/en-us")]
-    assert items[0] == 22_050
+        stream = getattr(await entity_of(server), version)
+        items = [item async for item in stream(coming(*parts), voice="espeak/en-us")]
+    assert samples_of(items[0]) == (b"", 22_050)
     whole, heard = spoken_alone("".join(parts), voice="en-us"), b"".join(items[1:])
     assert 0.7 * len(whole) < len(heard) < 1.3 * len(whole)
 
@@ -155,11 +117,12 @@ async def test_a_sentence_is_heard_before_the_next_is_written(espeak):
         yield "the second."
 
     async with espeak() as server:
+        stream = (await entity_of(server)).stream(writing())
+        assert samples_of(await anext(stream)) == (b"", 22_050)
         seconds = 0.0
-        async for item in HomeAssistant(server).stream(writing()):
-            if isinstance(item, bytes):
-                heard.set()
-                seconds += len(item) / 2 / 22_050
+        async for samples in stream:
+            heard.set()
+            seconds += len(samples) / 2 / 22_050
     assert seconds > 1.5
 
 
@@ -167,16 +130,20 @@ async def test_a_sentence_is_heard_before_the_next_is_written(espeak):
 async def test_nothing_to_say(espeak, parts):
     """Audio without a length, and an end: nobody waits for more."""
     async with espeak() as server:
-        assert await HomeAssistant(server).speak("".join(parts)) == b""
-        assert [item async for item in HomeAssistant(server).stream(coming(*parts))] == [22_050]
+        entity = await entity_of(server)
+        assert await entity.audio("".join(parts)) == b""
+        for stream in (entity.stream, entity.stream_of_2025):
+            assert [samples_of(item) async for item in stream(coming(*parts))] == [(b"", 22_050)]
 
 
 async def test_an_unknown_voice_ends_the_connection(espeak):
     """So that a client that looks at no errors does not wait for ever."""
     async with espeak() as server:
-        assert await HomeAssistant(server).speak("Hello.", "piper/nobody") is None
-        assert [item async for item in HomeAssistant(server).stream(coming("Hello."), "nobody")] == []
-        assert await HomeAssistant(server).speak("Hello.")
+        entity = await entity_of(server)
+        assert await entity.audio("Hello.", voice="piper/nobody") is None
+        for stream in (entity.stream, entity.stream_of_2025):
+            assert [item async for item in stream(coming("Hello."), voice="nobody")] == []
+        assert await entity.audio("Hello.")
 
 
 async def test_the_order_of_events(espeak):
@@ -194,3 +161,67 @@ async def test_the_order_of_events(espeak):
             events = await client.until("synthesize-stopped")
             assert kinds_of(events) == ["audio-start", "audio-chunk", "audio-stop", "synthesize-stopped"]
             assert len(audio_of(events)) / 2 / 22_050 > seconds
+
+
+async def test_a_speaker_beside_the_voice(espeak):
+    """The option that the integration adds to Home Assistant's own."""
+    async with espeak() as server:
+        audio = await (await entity_of(server)).audio("Guten Tag.", voice="espeak", speaker="de")
+    assert samples_of(audio)[0] == spoken_alone("Guten Tag.", voice="de")
+
+
+async def test_voices_come_and_go(serve, tmp_path, steps):
+    """Every 30 s the list is asked for anew; a saved voice is in it without any restart."""
+    async with serve() as server:
+        entity = await entity_of(server)
+        before = [name for name, _ in entity.voices["en"]]
+        store = VoiceStore(tmp_path / "data" / "voices")
+        noise = np.random.default_rng(0).normal(0, 0.2, 48_000).astype(np.float32)
+        await asyncio.to_thread(store.add, "grandma", (noise, 24_000))
+        assert await entity.refresh()
+        assert {name for name, _ in entity.voices["en"]} - set(before) == {"stepping/grandma@en"}
+        await asyncio.to_thread(store.remove, "grandma")
+        assert await entity.refresh()
+        assert [name for name, _ in entity.voices["en"]] == before
+        assert steps.loads == 0
+    assert not await entity.refresh()
+    assert [name for name, _ in entity.voices["en"]] == before
+
+
+async def test_setup_of_a_server_that_is_not_there_yet(espeak):
+    """It is tried four times; one that comes meanwhile is found, and none that never comes."""
+    async with espeak() as server:
+        port = server.port
+    assert await load_info("127.0.0.1", port, wait_s=0.0) is None
+    tries = []
+
+    async def answer(reader, writer):
+        """A server that ends its first connections without an answer, and passes the last one on."""
+        tries.append(await async_read_event(reader))
+        if len(tries) == 4:
+            async with Client(server) as client:
+                await client.send(Describe())
+                await async_write_event((await client.until("info"))[-1], writer)
+        writer.close()
+
+    async with contextlib.AsyncExitStack() as stack:
+        server = await stack.enter_async_context(espeak())
+        front = await stack.enter_async_context(await asyncio.start_server(answer, "127.0.0.1", 0))
+        info = await load_info("127.0.0.1", front.sockets[0].getsockname()[1], wait_s=0.0)
+    assert [event.type for event in tries] == ["describe"] * 4
+    assert [program.name for program in info.tts] == ["realtts"]
+
+
+async def test_a_listener_who_interrupts(serve, steps):
+    """Home Assistant stops reading and closes the connection: the model stops, and the next message is spoken."""
+    async with serve() as server:
+        entity = await entity_of(server)
+        stream = entity.stream(coming("one two three four. And more."))
+        steps.allowed.release()
+        assert samples_of(await anext(stream))[1] == 16_000
+        await anext(stream)
+        await stream.aclose()
+        await asyncio.to_thread(steps.stopped.wait, 10)
+        assert steps.spoken == ["one"]
+        steps.free()
+        assert samples_of(await entity.audio("five six"))[0]

@@ -26,6 +26,12 @@ __all__ = ["read_by_others"]
 _ONLY_FILES = "file"
 """A playlist is a file too, and might name addresses: nothing but files is opened."""
 
+_CONTAINERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,matroska,mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,ogg,oma,rm,"
+    "tak,truehd,tta,voc,w64,wav,webm,wv,xwma"
+)
+"""ffmpeg's names of formats that hold sound themselves: none that names other files, which a stranger's would open."""
+
 _PATIENCE_S = 60.0
 
 
@@ -65,8 +71,11 @@ def _by_pyav(path: Path, seconds: float) -> Decoded | None:
         return None
     av = importlib.import_module("av")
     try:
-        with av.open(f"file:{path}", options={"protocol_whitelist": _ONLY_FILES}) as container:
+        options = {"protocol_whitelist": _ONLY_FILES, "format_whitelist": _CONTAINERS}
+        with av.open(f"file:{path}", options=options) as container:
             rate = int(container.streams.audio[0].rate)
+            if rate < 1:
+                return None
             mix, frames = Mix(), math.ceil(seconds * rate)
             for block in _decoded(av, container):
                 frames -= mix.add(block)
@@ -92,8 +101,8 @@ def _by_ffmpeg(path: Path, seconds: float) -> Decoded | None:
     with tempfile.TemporaryDirectory(prefix="realtts-") as folder:
         wave = Path(folder, "audio.wav")
         command = [
-            program, "-nostdin", "-v", "error", "-protocol_whitelist", _ONLY_FILES, "-t", f"{seconds:g}",
-            "-i", f"file:{path}", "-map", "0:a:0", "-c:a", "pcm_f32le", str(wave),
+            program, "-nostdin", "-v", "error", "-protocol_whitelist", _ONLY_FILES, "-format_whitelist",
+            _CONTAINERS, "-t", f"{seconds:g}", "-i", f"file:{path}", "-map", "0:a:0", "-c:a", "pcm_f32le", str(wave),
         ]  # fmt: skip
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=_PATIENCE_S)  # noqa: S603 - our own words

@@ -22,6 +22,9 @@ _UNKNOWN_64 = 1 << 60
 _MOST_CHUNKS = 10_000
 """A file of the smallest chunks shall not keep us for long."""
 
+_MOST_PAGES = 1_000_000
+"""Five hours of the smallest pages."""
+
 _W64_START = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _OGG_LAST = 4
@@ -116,7 +119,10 @@ def _wave(file: IO[bytes], size: int) -> Extent | None:
         if name == b"data":
             field = wide if length == 0xFFFFFFFF and wide is not None else LengthField(at - 4, 4, little)
             number = int.from_bytes(_at(file, field.at, field.width), "little" if little else "big")
-            return Extent(at, _known(number, at, file, size, little=little), size, field)
+            known = _known(number, at, file, size, little=little)
+            if known and _goes_on(file, at + known, size, little=little):
+                known = None
+            return Extent(at, known, size, field)
     return None
 
 
@@ -128,6 +134,18 @@ def _known(length: int, at: int, file: IO[bytes], size: int, *, little: bool) ->
     if length == 0 and at < size and not _is_chain(file, at, size, little=little):
         return None
     return length
+
+
+def _goes_on(file: IO[bytes], end: int, size: int, *, little: bool) -> bool:
+    """Tell whether samples go on behind the end that a header gives, as where it was not brought up to date.
+
+    That is so where the file's outermost chunk reaches to its end, or has no length, and what stands behind the samples
+    is no chunk.
+    """
+    whole = int.from_bytes(_at(file, 4, 4), "little" if little else "big")
+    if end + end % 2 >= size or not (whole == 0 or abs(whole + 8 - size) <= 1):
+        return False
+    return not any(_is_chain(file, at, size, little=little) for at in {end, end + end % 2})
 
 
 def _is_chain(file: IO[bytes], at: int, size: int, *, little: bool) -> bool:
@@ -153,14 +171,16 @@ def _chunks(file: IO[bytes], size: int, at: int, *, little: bool) -> Iterator[tu
 
 def _w64(file: IO[bytes], size: int) -> Extent | None:
     at = 40
-    while at + 24 <= size:
+    for _ in range(_MOST_CHUNKS):
         head = _at(file, at, 24)
+        if len(head) < 24:
+            return None
         length = int.from_bytes(head[16:], "little")  # the head of the chunk is counted
         if head[:16] == _W64_DATA:
             unknown = length <= 24 or length >= _UNKNOWN_64
             field = LengthField(at + 16, 8, little=True, more=24)
             return Extent(at + 24, None if unknown and size > at + 24 else length - 24, size, field)
-        if length < 24:
+        if not 24 <= length <= size:
             return None
         at += (length + 7) // 8 * 8
     return None
@@ -171,6 +191,8 @@ def _aiff(file: IO[bytes], size: int) -> Extent | None:
         if name == b"SSND":
             begin = at + 8 + int.from_bytes(_at(file, at, 4), "big")
             known = _known(max(0, length - 8), begin, file, size, little=False)
+            if known and _goes_on(file, begin + known, size, little=False):
+                known = None
             return Extent(begin, known, size, LengthField(at - 4, 4, little=False, more=8))
     return None
 
@@ -193,7 +215,7 @@ def _caf(file: IO[bytes], size: int) -> Extent | None:
             unknown = length < 0 or (length <= 4 and at + 16 < size)
             field = LengthField(at + 4, 8, little=False, more=4)
             return Extent(at + 16, None if unknown else length - 4, size, field)
-        if length < 0 or len(head) < 12:
+        if not 0 <= length <= size or len(head) < 12:
             break
         at += 12 + length
     return None
@@ -202,7 +224,11 @@ def _caf(file: IO[bytes], size: int) -> Extent | None:
 def _ogg(file: IO[bytes], size: int) -> Extent | None:
     """Follow the pages: the last one must be whole and say that it is the last."""
     at, flags = 0, 0
-    while at < size:
+    for page in range(_MOST_PAGES + 1):
+        if at >= size:
+            break
+        if page == _MOST_PAGES:
+            return None
         head = _at(file, at, 27)
         if head[:4] != b"OggS":  # a tag behind the sound, or damage that the decoder finds
             break
@@ -218,7 +244,11 @@ def _ogg(file: IO[bytes], size: int) -> Extent | None:
 
 def _mp4(file: IO[bytes], size: int) -> Extent | None:
     at = 0
-    while at + 8 <= size:
+    for atom in range(_MOST_CHUNKS + 1):
+        if at + 8 > size:
+            break
+        if atom == _MOST_CHUNKS:
+            return None
         head = _at(file, at, 16)
         length = int.from_bytes(head[:4], "big")
         if length == 1 and len(head) == 16:
@@ -234,7 +264,10 @@ def _mp4(file: IO[bytes], size: int) -> Extent | None:
 def _mp3(file: IO[bytes], size: int) -> Extent | None:
     """Read what the first frame says of the file: a Xing or Info header, or one of the encoder VBRI."""
     start = 0
-    while (tag := _at(file, start, 10))[:3] == b"ID3" and len(tag) == 10:
+    for _ in range(_MOST_CHUNKS):
+        tag = _at(file, start, 10)
+        if tag[:3] != b"ID3" or len(tag) < 10:
+            break
         start += 10 + sum((tag[6 + n] & 0x7F) << (7 * (3 - n)) for n in range(4)) + (10 if tag[5] & 0x10 else 0)
     window = _at(file, start, _MOST_SKIPPED)
     offset = next((n for n in range(len(window) - 4) if window[n] == 0xFF and _is_mp3_frame(window[n : n + 4])), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -15,9 +16,9 @@ from realtts.audio.formats import Format, by_name, by_suffix, check_subtype, nam
 from realtts.audio.sink import Sink
 from realtts.audio.target import FileTarget, Target, write_all
 from realtts.errors import OutputError
+from realtts.exception_text import shown
 
 if TYPE_CHECKING:
-    import os
     from types import TracebackType
 
     from typing_extensions import Self, TypeIs
@@ -77,7 +78,7 @@ def encode(
     Raises:
         OutputError: Unknown format or subtype, samples that are no audio, AAC without PyAV or ffmpeg.
     """
-    file_format, who = by_name(format), f"format {format!r}"
+    file_format, who = by_name(format), f"format {shown(format)}"
     buffer = io.BytesIO()
     chosen = check_subtype(file_format, subtype, who)
     encoder = Encoder(Sink(buffer), file_format, chosen, sample_rate, who=who)
@@ -114,6 +115,10 @@ def open_writer(
     if _is_file(target):
         place = FileTarget(target, live=live)
         file_format = by_name(format or name_by_suffix(getattr(target, "name", "")))
+    elif not isinstance(target, (str, os.PathLike)) or not isinstance(os.fspath(target), str):
+        raise OutputError(
+            f"it is {type(target).__name__}", who="target", fix="give a path, or a file object that takes bytes"
+        )
     else:
         path = Path(target)
         place = Target(path, live=live)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import soundfile
 
 from realtts.errors import OutputError, closest
+from realtts.exception_text import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +104,7 @@ def by_name(name: object) -> Format:
     if key not in FORMATS:
         raise OutputError(
             f"unknown format{closest(key, FORMATS, others=other_suffixes())}",
-            who=f"format {name!r:.80}",
+            who=f"format {shown(name)}",
             fix=f"choose one of {', '.join(FORMATS)}",
         )
     return FORMATS[key]
@@ -125,13 +126,14 @@ def check_subtype(file_format: Format, subtype: str | None, who: str) -> str:
     if subtype is None:
         return file_format.subtype
     subtypes = [file_format.subtype] if file_format.is_aac else soundfile.available_subtypes(file_format.name)
-    if subtype.upper() not in subtypes:
+    name = subtype.upper() if isinstance(subtype, str) else ""
+    if name not in subtypes:
         raise OutputError(
-            f"{file_format.name} has no subtype {subtype!r}{closest(subtype.upper(), subtypes)}",
+            f"{file_format.name} has no subtype {shown(subtype)}{closest(name, subtypes)}",
             who=who,
             fix=f"choose one of {', '.join(subtypes)}",
         )
-    return subtype.upper()
+    return name
 
 
 def file_rate(sample_rate: int, subtype: str) -> int:

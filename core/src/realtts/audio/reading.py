@@ -10,6 +10,7 @@ import soundfile
 from realtts.audio.containers import read_by_others
 from realtts.audio.extent import extent_of
 from realtts.audio.mixing import OPPOSITE, OPPOSITE_FIX, Mix
+from realtts.documents import MALFORMED
 from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsuitable
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def read(path: str | os.PathLike[str], *, max_seconds: float) -> tuple[NDArray[n
             samples, rate = _by_libsndfile(file, filled_in, max_seconds, who)
     except (VoiceUnreadable, VoiceUnsuitable):
         raise
-    except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
+    except (soundfile.SoundFileError, *MALFORMED) as error:
         unknown = getattr(error, "code", None) == _UNKNOWN_FORMAT
         decoded = read_by_others(place, max_seconds=max_seconds) if unknown else None
         if decoded is None:

@@ -15,6 +15,9 @@ BAND = (80.0, 8000.0)
 """Hz between which speech lies: voices begin at about 80 Hz, and whispers lie between 1 and 8 kHz."""
 
 _FRAME_S = 0.25
+_CLICK_SHARE = 0.95
+"""Of the changes in a frame; the sharpest of what people say leaves more around it."""
+
 _WINDOW_GAIN = 3.4
 """How many times the power of a frame can be with the window over it."""
 
@@ -36,7 +39,7 @@ def has_speech(samples: NDArray[np.float32], rate: int, threshold_dbfs: float) -
     for number in np.argsort(-powers):
         if powers[number] * _WINDOW_GAIN <= threshold:
             return False
-        if _spectrum(frames[number])[inside].sum() > threshold:
+        if _spectrum(frames[number])[inside].sum() > threshold and not _is_click(frames[number], rate):
             return True
     return False
 
@@ -55,6 +58,15 @@ def other_sound_hz(samples: NDArray[np.float32], rate: int, threshold_dbfs: floa
     spectrum = _spectrum(max(frames, key=lambda frame: float(np.dot(frame, frame))))
     hertz = float(spectrum.argmax() * rate / frames.shape[1])
     return hertz if spectrum.sum() > 10 ** (threshold_dbfs / 10) and not BAND[0] <= hertz <= BAND[1] else None
+
+
+def _is_click(frame: NDArray[np.float32], rate: int) -> bool:
+    """Tell whether all changes of a frame come within 10 ms: a click, or a step from one constant to another."""
+    size = max(1, rate // 100)
+    changes = np.square(np.diff(frame.astype(np.float64)))
+    blocks = changes[: len(changes) // size * size].reshape(-1, size).sum(axis=1)
+    two = blocks[:-1] + blocks[1:]  # it may lie on a border
+    return len(two) > 2 and bool(two.max() > _CLICK_SHARE * changes.sum())
 
 
 def _frames(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

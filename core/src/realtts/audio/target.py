@@ -209,7 +209,7 @@ def file_error(error: Exception, who: str) -> OutputError:
     """Make the error of a caller's open file that cannot be written."""
     if isinstance(error, TypeError):
         return OutputError(f"it takes no bytes ({error})", who=who, fix='open it in binary mode, "wb"')
-    reason = getattr(error, "strerror", None) or str(error)
+    reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
     return OutputError(f"cannot be written: {reason}", who=who, fix="give an open file with room, such as io.BytesIO()")
 
 

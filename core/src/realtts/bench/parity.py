@@ -23,7 +23,7 @@ TIE = 1e-4
 """Relative difference of p / e below which two candidates of a draw are as good as equal."""
 
 _DTYPES = ("bfloat16", "float16", "float32")
-_QUANTIZATIONS = ("int8", "int4")
+_QUANTIZATIONS = ("int8", "fp8", "int4")
 
 
 def count(tokens: Any) -> int:

@@ -29,6 +29,8 @@ _HEADING = re.compile(
     r")[ \t]*(?=\n\n|\n?\Z)",
     re.IGNORECASE,
 )
+# Facts about a Markdown file at its beginning, which are not part of its text.
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?=\s*[\w-]+[ \t]*:)(?:.*\S.*\n)*?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
 _SLUG = re.compile(r"[^a-z0-9]+")
 _MOST_BYTES = 64 << 20
 
@@ -96,10 +98,12 @@ def _plain(path: Path) -> Iterator[Chapter]:
 def _markdown(path: Path) -> Iterator[Chapter]:
     from markdown_it import MarkdownIt
 
-    tokens = MarkdownIt("commonmark").enable("table").parse(_read(path))
+    tokens = MarkdownIt("commonmark").enable("table").parse(_FRONT_MATTER.sub("", _read(path)))
     level = _chapter_level(tokens)
     title, parts = "", list[str]()
     for before, token in zip([None, *tokens], tokens, strict=False):
+        if token.type in _LITERAL:
+            parts.append(_LITERAL[token.type](token.content))
         if token.type != "inline":
             continue
         text = _inline(token)
@@ -108,6 +112,16 @@ def _markdown(path: Path) -> Iterator[Chapter]:
             title, parts = text, []
         parts.append(_ended(text) if before is not None and before.type == "heading_open" else text)
     yield Chapter(title, "\n\n".join(parts))
+
+
+def _html_words(markup: str) -> str:
+    from realtts.bulk.epub import read_page
+
+    return read_page(markup)[1]
+
+
+_LITERAL: dict[str, Callable[[str], str]] = {"fence": str.strip, "code_block": str.strip, "html_block": _html_words}
+"""Blocks of Markdown without markup of their own: their words are read too."""
 
 
 def _chapter_level(tokens: Sequence[Token]) -> str:

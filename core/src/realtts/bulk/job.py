@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from realtts.bulk.speaking import Defaults
 from realtts.documents import DocumentError, read_json_table
 from realtts.errors import InvalidOption, OutputError
 from realtts.folders import PART, write_whole
+from realtts.synthesis.validate import check_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +26,7 @@ __all__ = ["CAPTIONS", "JOB", "BulkJob", "Summary", "open_folder"]
 JOB = "job.json"
 CAPTIONS = ("srt", "vtt")
 _MOST_WORKERS = 256
+_log = logging.getLogger("realtts.bulk")
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ class BulkJob:
         worker_gpus: GPUs of each worker of a cluster.
         concurrency: Rows that the model of this process is given at a time; None: the setting ``max_batch``, else 8.
         resume: Go on with what the folder holds.
-        chapters: The source is a book, and each row one of its chapters, see `read_chapters`. Where PyAV is installed,
-            one M4B file with marks at the chapters is written too.
+        chapters: The source is a book, and each row one of its chapters, see `read_chapters`. Where PyAV or ffmpeg
+            is installed, one M4B file with marks at the chapters is written too.
     """
 
     source: str | os.PathLike[str]
@@ -73,6 +76,8 @@ class BulkJob:
             InputError: A value is wrong.
         """
         by_name(self.format)
+        if self.seed is not None:
+            check_seed(self.seed, "realtts batch")
         _check_count(self.workers, "workers")
         if self.concurrency is not None:
             _check_count(self.concurrency, "concurrency")
@@ -124,12 +129,13 @@ def open_folder(job: BulkJob) -> Iterator[tuple[Path, int]]:
     """
     folder = Path(job.folder)
     made = _make(folder)
-    try:
-        with _locked(folder):
+    with _locked(folder):  # whoever does not get it removes nothing: the folder is another's
+        try:
             yield folder, _seed(job, folder)
-    except BaseException:
-        _remove_if_empty(folder, made=made)
-        raise
+        except BaseException:
+            if made:
+                _remove_if_nothing_was_spoken(folder)
+            raise
 
 
 def _make(folder: Path) -> bool:
@@ -149,7 +155,7 @@ def _seed(job: BulkJob, folder: Path) -> int:
     if begun is None:
         seed = secrets.randbits(31) if job.seed is None else job.seed
         try:
-            write_whole(folder / JOB, f'{{"version": 1, "seed": {seed}}}\n'.encode())
+            write_whole(folder / JOB, f'{{"version": 1, "seed": {seed}}}\n'.encode(), sync=True)
         except OSError as error:
             what = f"cannot be written: {error.strerror or error}"
             raise OutputError(what, who=str(folder), fix="choose a folder that you may write to") from error
@@ -198,21 +204,23 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             fix = "wait for it, or choose another folder"
             raise OutputError("another process works in it", who=str(folder), fix=fix) from error
+        except OSError as error:  # some file systems of networks have no locks
+            _log.warning("%s cannot be kept for this process alone: %s", folder, error.strerror or error)
         yield
     finally:
         os.close(descriptor)
 
 
-def _remove_if_empty(folder: Path, *, made: bool) -> None:
-    """Remove a folder that was made for a job of which nothing was spoken."""
-    if not made:
-        return
+def _remove_if_nothing_was_spoken(folder: Path) -> None:
+    """Remove a folder that was made for a job which did not come to its first row."""
     with contextlib.suppress(OSError):
-        if {entry.name for entry in folder.iterdir()} <= {JOB}:
-            (folder / JOB).unlink(missing_ok=True)
+        sizes = {entry.name: entry.stat().st_size for entry in folder.iterdir()}
+        if set(sizes) <= {JOB, MANIFEST, LOG} and not (sizes.get(MANIFEST) or sizes.get(LOG)):
+            for name in sizes:
+                (folder / name).unlink()
             folder.rmdir()
 
 

@@ -2,7 +2,9 @@
 
 What was spoken is never lost and never spoken twice, whenever the process is killed. A row's audio is written and
 synced under a temporary name, then its entry is appended to the manifest and synced, then the audio gets its name. An
-entry whose audio still has its temporary name is finished when the job goes on; audio without an entry is removed.
+entry whose audio still has its temporary name is finished when the job goes on; audio without an entry is removed. When
+the job is complete, what its rows had before and have no more is removed too: audio of a text that cannot be spoken any
+longer, or of another format. What belongs to rows that the table has no more stays.
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ import json
 import os
 from typing import IO, TYPE_CHECKING, Any
 
-from realtts.bulk.result import RowResult
+from realtts.bulk.result import read_result
 from realtts.documents import parse_json
 from realtts.errors import OutputError
 from realtts.folders import PART, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from realtts.bulk.result import RowResult
 
 __all__ = ["LOG", "MANIFEST", "Manifest", "part_path", "write_synced"]
 
@@ -44,7 +48,8 @@ class Manifest:
         for result in self._read():
             if result.file and self._finish(result):
                 self.entries[result.file] = result
-        for left in folder.glob(f".*{PART}"):
+        self._before = tuple(self.entries.values())
+        for left in folder.glob(f"*{PART}"):
             with contextlib.suppress(OSError):
                 left.unlink()
         # Without what was torn off in the middle or lost its audio, so that lines are only ever added to whole ones.
@@ -75,14 +80,21 @@ class Manifest:
                 self.entries[result.file] = result
             _append(self._log, {"number": result.number, "id": result.id, **times})
 
-    def complete(self, results: Iterable[RowResult]) -> None:
-        """Write the entries anew in the table's order.
+    def complete(self, results: Sequence[RowResult]) -> None:
+        """Write the entries anew in the table's order, and remove what rows have no more.
 
         Raises:
             OutputError: The disk is full.
         """
         self.close()
         self._replace(results)
+        files = {name for result in results for name in (result.file, result.captions)}
+        rows = {result.id for result in results}
+        for old in self._before:
+            for name in {old.file, old.captions} - files if old.id in rows else ():
+                with contextlib.suppress(OSError, ValueError):
+                    if name == os.path.basename(name):  # noqa: PTH119 - an entry that was edited points elsewhere
+                        (self._folder / name).unlink()
 
     def close(self) -> None:
         """Close the files. May be called again."""
@@ -93,7 +105,7 @@ class Manifest:
     def _replace(self, results: Iterable[RowResult]) -> None:
         lines = (_line(result.as_dict()) for result in results)
         with self._writing():
-            write_whole(self._path, b"".join(lines))
+            write_whole(self._path, b"".join(lines), sync=True)
 
     def _read(self) -> Iterator[RowResult]:
         """Yield the entries so far; a line that is torn or foreign is none."""
@@ -105,10 +117,11 @@ class Manifest:
             raise _error(self._path, error) from error
         for line in lines:
             try:
-                values = parse_json(line.decode())
-                yield RowResult(**{**values, "warnings": tuple(values.get("warnings", ()))})
-            except (ValueError, TypeError, AttributeError):
+                result = read_result(parse_json(line.decode()))
+            except ValueError:
                 continue
+            if result is not None:
+                yield result
 
     def _finish(self, result: RowResult) -> bool:
         """Give audio its name that was written before the process was killed; tell whether it is there."""
@@ -117,7 +130,7 @@ class Manifest:
             return False  # an entry that was edited to point elsewhere
         part = part_path(final)
         # The temporary one first: a row that was spoken anew has its old audio beside it.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             if hashlib.sha256(part.read_bytes()).hexdigest() == result.sha256:
                 part.replace(final)
         return final.is_file()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from realtts.bulk.rows import BadRow, SpeechRow
     from realtts.synthesis.speech import Speech
 
-__all__ = ["RowResult", "failed", "spoken"]
+__all__ = ["RowResult", "failed", "read_result", "spoken"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,21 @@ class RowResult:
             for name, value in asdict(self).items()
             if name in kept or value not in ("", (), {}, None, 0)
         }
+
+
+_NUMBERS = {"duration_s": (int, float), "number": int, "pieces": int, "retries": int, "sample_rate": int}
+_OTHERS: dict[str, Any] = {"seed": (int, type(None)), "warnings": list, "extra": dict}
+
+
+def read_result(values: Any) -> RowResult | None:
+    """Return the entry of a manifest; None for what is none, such as a line that somebody has edited."""
+    if not isinstance(values, dict) or not {"number", "id"} <= values.keys():
+        return None
+    types = {**dict.fromkeys(RowResult.__dataclass_fields__, str), **_NUMBERS, **_OTHERS}
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, types.get(name, ())):
+            return None
+    return RowResult(**{**values, "warnings": tuple(map(str, values.get("warnings", ())))})
 
 
 def spoken(row: SpeechRow, speech: Speech, **files: Any) -> RowResult:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from realtts.bulk.cells import carried, cell_text, plain_cell
 from realtts.documents import parse_json
 from realtts.errors import InputError, InvalidOption, InvalidText
 
@@ -36,6 +36,8 @@ _STRINGS = ("voice", "reference_text", "language", "normalize", "timestamps")
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _LONG_COLUMNS = [name for name in COLUMNS if len(name) > 3]  # much is like "id"
 _OPTION = "options."
+_ARGUMENTS = {"priority": "leave it out", "self": "leave it out", "voice_path": "give the column 'voice'"}
+"""Arguments of `RealProvider.generate` that are neither columns nor options of a provider."""
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 # Windows has devices of these names, whatever the suffix.
@@ -100,11 +102,11 @@ def make_row(number: int, values: Mapping[str, Any]) -> SpeechRow | BadRow:
     Args:
         number: Place in the table, from 1.
         values: By column; None, NaN and, for all but the text, an empty string stand for a value that is not given.
-            ``options.NAME`` is one option.
+            ``options.NAME`` is one option. A column without a name is passed over.
     """
     identity = str(number)
     try:
-        given = {str(name).strip(): value for name, value in values.items() if not _is_missing(name, value)}
+        given = _given(values)
         identity = _identity(given.pop("id", number))
         extra, options = _others(given)
         return SpeechRow(
@@ -153,13 +155,22 @@ def _hashed(identity: str) -> str:
     return f"{stem}-{hashlib.sha256(identity.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 
-def _is_missing(name: Any, value: Any) -> bool:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return True
-    return value == "" and str(name).strip() != "text"
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are given, by the names of their columns."""
+    given = {}
+    for column, cell in values.items():
+        name, value = str(column).strip(), plain_cell(cell)
+        if name in COLUMNS:
+            value = cell_text(value)
+        empty = isinstance(value, str) and not value and name != "text"
+        if name and not (value is None or empty):
+            given[name] = value
+    return given
 
 
 def _identity(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # tables that know fractions only
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise InvalidOption(f"the id is {_shown(value)}", who="id", fix="give a string or a whole number")
     if len(str(value)) > _LONGEST_ID:
@@ -187,8 +198,8 @@ def _others(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         if near:
             what = f"unknown column {name!r:.60} (did you mean {near[0]!r}?)"
             raise InvalidOption(what, who="columns", fix="rename or remove it")
-        extra[name] = value
-    return extra, options
+        extra[name] = carried(value)
+    return extra, _checked_options(options)
 
 
 def _options(value: Any) -> dict[str, Any]:
@@ -200,9 +211,23 @@ def _options(value: Any) -> dict[str, Any]:
             raise InvalidOption(f"it is no JSON ({error})", who="options", fix=fix) from None
     if value is None:
         return {}
+    if isinstance(value, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value):
+        value = dict(value)  # how Arrow gives a map
     if not isinstance(value, dict):
         raise InvalidOption(f"it is {_shown(value)}", who="options", fix='write it like {"temperature": 0.8}')
     return dict(value)
+
+
+def _checked_options(options: dict[Any, Any]) -> dict[str, Any]:
+    """Return the options that are given: tables of Arrow have all names in every row. What is no option is refused."""
+    for name in options:
+        if not isinstance(name, str):
+            raise InvalidOption(f"a name is {_shown(name)}", who="options", fix="give strings as names")
+        if name in COLUMNS or name in _ARGUMENTS:
+            fix = _ARGUMENTS.get(name, f"give it in the column {name!r}")
+            raise InvalidOption(f"{name!r} is no option of a provider", who="options", fix=fix)
+    values = {name: plain_cell(value) for name, value in options.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _string(value: Any, name: str) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -9,14 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realtts.bulk.audiobook import can_write, write_audiobook
+from realtts.bulk.audiobook import can_write, chapters_of, write_audiobook
 from realtts.bulk.book import chapter_rows, read_chapters
+from realtts.bulk.checks import check_job
 from realtts.bulk.hands import hire_others
 from realtts.bulk.job import Summary, open_folder
 from realtts.bulk.manifest import Manifest
 from realtts.bulk.result import failed
 from realtts.bulk.rows import BadRow, Names
-from realtts.bulk.speaking import fingerprint
+from realtts.bulk.speaking import fingerprint, saved_digests, speaker_of
 from realtts.bulk.tables import read_rows
 from realtts.bulk.work import Task, make_provider, work_on
 from realtts.errors import InvalidOption
@@ -80,9 +83,9 @@ def run_job(job: BulkJob, show: Callable[[Progress], Any] = lambda _: None) -> S
         RealTTSError: The provider cannot be loaded.
     """
     job.check()
-    total = _measure(job)
+    total, aligned = _measure(job)
     with make_provider(job) as tts:
-        _check_captions(job, tts)
+        check_job(job, tts, aligned=aligned)
         with open_folder(job) as place:
             return _Run(job, tts, place, total, show).run()
 
@@ -99,7 +102,8 @@ class _Run:
         self._earlier = 0
         self._results: dict[int, RowResult] = {}
         self._manifest = Manifest(self._folder)
-        self._speaker = repr([tts.spec.name, job.model, sorted(job.settings.items()), job.format, job.captions])
+        self._speaker = speaker_of(tts, job.format, job.captions)
+        self._saved = saved_digests(tts)
 
     def run(self) -> Summary:
         """Work on every row that is not done yet."""
@@ -109,7 +113,7 @@ class _Run:
             first = next(tasks, None)
             if first is not None:
                 self._work(first, tasks)
-            self._manifest.complete(self._results[number] for number in sorted(self._results))
+            self._manifest.complete([self._results[number] for number in sorted(self._results)])
         finally:
             self._manifest.close()
         spoken = sum(bool(result.file) for result in self._results.values())
@@ -122,20 +126,25 @@ class _Run:
             seconds=time.perf_counter() - started,
             seed=self._seed,
             folder=self._folder,
-            audiobook=self._audiobook() if spoken == len(self._results) else None,
+            audiobook=self._audiobook(),
         )
 
     def _audiobook(self) -> Path | None:
-        """Write all chapters into one file, where that is wanted and can be done."""
+        """Write all chapters into one file, where that is wanted and can be done; one that lacks a chapter is none."""
         if not self._job.chapters or not can_write():
             return None
         title = Path(self._job.source).stem
         path = self._folder / f"{title}.m4b"
-        if path.exists() and self._earlier == len(self._results):
-            return path
         results = [self._results[number] for number in sorted(self._results)]
-        chapters = [(str(result.extra["title"]), self._folder / result.file) for result in results]
-        write_audiobook(path, chapters, title=title)
+        if not all(result.file for result in results):
+            with contextlib.suppress(OSError):
+                path.unlink()
+            return None
+        contents = repr([(result.extra["title"], result.sha256) for result in results])
+        digest = hashlib.sha256(contents.encode("utf-8", "backslashreplace")).hexdigest()
+        if chapters_of(path) != digest:
+            chapters = [(str(result.extra["title"]), self._folder / result.file) for result in results]
+            write_audiobook(path, chapters, title=title, digest=digest)
         return path
 
     def _work(self, first: Task, rest: Iterator[Task]) -> None:
@@ -177,7 +186,8 @@ class _Run:
                 fault = InvalidOption(f"an earlier row has the id {row.id!r:.60}", who="id", fix="give each its own")
                 self._take(failed(row, fault), len(row.text))
             else:
-                task = Task(row, name + suffix, fingerprint(row, self._job.defaults, self._seed, self._speaker))
+                mark = fingerprint(row, self._job.defaults, self._seed, self._speaker, self._saved)
+                task = Task(row, name + suffix, mark)
                 earlier = self._manifest.entries.get(task.file)
                 if earlier is None or earlier.fingerprint != task.fingerprint:
                     yield task
@@ -232,19 +242,18 @@ def _rows(job: BulkJob) -> Iterable[SpeechRow | BadRow]:
     return chapter_rows(read_chapters(job.source)) if job.chapters else read_rows(job.source)
 
 
-def _measure(job: BulkJob) -> Progress:
-    """Read the whole table once: its faults are seen before any work, and the time that is left can be told."""
+def _measure(job: BulkJob) -> tuple[Progress, bool]:
+    """Read the whole table once: its faults are seen before any work, and the time that is left can be told.
+
+    Returns:
+        What there is to do, and whether a row asks for the times of its words.
+    """
     rows = chars = 0
+    aligned = False
     for row in _rows(job):
         rows += 1
         chars += 0 if isinstance(row, BadRow) else len(row.text)
+        aligned = aligned or (not isinstance(row, BadRow) and row.timestamps is not None)
     if not rows:
         raise InvalidOption("it has no rows", who=str(job.source), fix="write one text in each")
-    return Progress(rows, chars)
-
-
-def _check_captions(job: BulkJob, tts: RealProvider) -> None:
-    if job.captions and "marks" not in tts.spec.capabilities:
-        what = f"provider {tts.spec.name!r} gives no timings"
-        fix = "leave captions out, or use a provider with the capability 'marks' (see 'realtts providers')"
-        raise InvalidOption(what, who="captions", fix=fix)
+    return Progress(rows, chars), aligned

@@ -9,16 +9,29 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from realtts.errors import RealTTSError
 from realtts.kit.seeds import derive_seed
+from realtts.kit.voices import matching_name
+from realtts.settings_sources import data_dir
+from realtts.voices.store import VoiceStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from realtts.bulk.rows import SpeechRow
     from realtts.provider.facade import RealProvider
     from realtts.synthesis.speech import Speech
 
-__all__ = ["Defaults", "fingerprint", "row_seed", "speak_row"]
+__all__ = ["Defaults", "fingerprint", "row_seed", "saved_digests", "speak_row", "speaker_of"]
+
+
+_UNHEARD = frozenset({
+    "provider", "threads", "strict", "isolation", "worker_deadline_s", "worker_silence_s", "worker_memory_mb",
+    "queue_size", "max_batch", "queue_timeout_s", "request_timeout_s", "stream_buffer", "stream_lookahead",
+    "stream_stall_s", "idle_unload_s", "max_text_chars", "voice_cache_mb", "voice_cache_disk_mb",
+    "weight_cache_disk_mb", "voice_urls", "data_dir", "buffer_pool",
+})  # fmt: skip
+"""Settings that change nothing of what is spoken."""
 
 
 @dataclass(frozen=True)
@@ -69,19 +82,57 @@ def speak_row(tts: RealProvider, row: SpeechRow, defaults: Defaults, seed: int) 
     return tts.generate(row.text, seed=row_seed(row, seed), priority="bulk", **arguments)
 
 
-def fingerprint(row: SpeechRow, defaults: Defaults, seed: int, speaker: str) -> str:
+def fingerprint(
+    row: SpeechRow,
+    defaults: Defaults,
+    seed: int,
+    speaker: str,
+    saved: Callable[[str], str | None] = lambda _: None,
+) -> str:
     """Return what tells whether a row was spoken like this before: 16 hexadecimal digits.
+
+    What a recording holds counts, not where it lies: the same job from another folder is the same.
 
     Args:
         row: The row.
         defaults: The job's.
         seed: The job's.
         speaker: Provider, model and format.
+        saved: Returns the digest of a saved voice; None: there is none of that name.
     """
     arguments = _arguments(row, defaults)
-    recording = _file_digest(arguments["voice"]) if arguments["voice"] else None
-    what = [speaker, row.text, row_seed(row, seed), arguments, recording]
+    voice = arguments["voice"]
+    if voice:
+        arguments["voice"] = _file_digest(voice) or saved(voice) or f"name {voice}"
+    what = [speaker, row.text, row_seed(row, seed), arguments]
     return hashlib.sha256(json.dumps(what, sort_keys=True, default=repr).encode()).hexdigest()[:16]
+
+
+def speaker_of(tts: RealProvider, format: str, captions: str | None) -> str:  # noqa: A002 - as the job has it
+    """Return what `fingerprint` has to know of who speaks: the settings that can be heard, wherever they were given."""
+    settings = tts.settings.model_dump(mode="json", exclude=set(_UNHEARD))
+    return json.dumps([tts.spec.name, settings, format, captions], sort_keys=True, default=repr)
+
+
+def saved_digests(tts: RealProvider) -> Callable[[str], str | None]:
+    """Return a function that gives the digest of a saved voice, read once; None for a name that is no saved voice.
+
+    Args:
+        tts: Who speaks. One that cannot clone uses no saved voices.
+    """
+    store = VoiceStore(data_dir(tts.settings) / "voices")
+
+    @lru_cache(maxsize=4096)
+    def digest(name: str) -> str | None:
+        if "clone" not in tts.spec.capabilities:
+            return None
+        try:
+            saved = matching_name(name, store.names())
+            return None if saved is None else store.get(saved).digest
+        except (RealTTSError, OSError):  # what is wrong with it, the row will say
+            return None
+
+    return digest
 
 
 def _arguments(row: SpeechRow, defaults: Defaults) -> dict[str, Any]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import importlib
+import itertools
+import re
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from realtts.bulk.cells import column_values
 from realtts.bulk.rows import COLUMNS, BadRow, make_row
 from realtts.documents import parse_json
 from realtts.errors import InputError, InvalidOption, InvalidText, MissingExtra, closest
@@ -21,6 +24,10 @@ __all__ = ["read_rows"]
 
 _LONGEST_LINE = 16 << 20
 _PARQUET_ROWS = 256
+_SEPARATORS = ",;\t|"
+"""Of CSV as programs write it: where the comma is the decimal sign, spreadsheets write semicolons."""
+_SEPARATOR_LINE = re.compile(r'sep=([^\w\s"]|\t)\s*\Z', re.IGNORECASE)
+"""First line of a CSV file that names the separator, as some spreadsheets write it."""
 
 
 def read_rows(path: str | os.PathLike[str]) -> Iterator[SpeechRow | BadRow]:
@@ -28,9 +35,10 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[SpeechRow | BadRow]:
 
     Args:
         path: ``.jsonl`` or ``.ndjson`` (an object in each line), ``.csv`` or ``.tsv`` with a header, or ``.parquet``.
-            Columns: ``text``, and where wanted ``id``, ``voice``, ``reference_text``, ``language``, ``speed``,
-            ``seed``, ``normalize``, ``check_words``, ``timestamps`` and ``options`` (JSON; or one column
-            ``options.NAME`` for each). Text is UTF-8.
+            CSV may be separated by commas, semicolons, tabs or ``|``. Columns: ``text``, and where wanted ``id``,
+            ``voice``, ``reference_text``, ``language``, ``speed``, ``seed``, ``normalize``, ``check_words``,
+            ``timestamps`` and ``options`` (JSON; or one column ``options.NAME`` for each). A column without a name is
+            passed over. Text is UTF-8.
 
     Yields:
         Every row; one that cannot be spoken as `BadRow`, with its reason.
@@ -69,22 +77,39 @@ def _json_row(number: int, line: str) -> SpeechRow | BadRow:
     return make_row(number, values)
 
 
-def _separated(path: Path, delimiter: str) -> Iterator[SpeechRow | BadRow]:
+def _separated(path: Path, separator: str) -> Iterator[SpeechRow | BadRow]:
     with _open(path, newline="") as file:
         lines = iter(lambda: _line(file, path), "")
+        header = _header(lines)
+        if named := _SEPARATOR_LINE.match(header):
+            separator, header = named[1], _header(lines)
+        else:  # the header decides: it has the name of the only column that must be there
+            separator = next((each for each in separator + _SEPARATORS if "text" in _names(header, each)), separator)
         # The module's limit holds for the whole process, so a long cell is refused by the length of its line instead.
-        table = csv.reader(lines, delimiter=delimiter, strict=True)
-        header = [name.strip() for name in _cells(table) or ()]
-        _check_columns(path, header)
+        table = csv.reader(itertools.chain([header], lines), delimiter=separator, strict=True)
+        columns = [name.strip() for name in _cells(table) or ()]
+        _check_columns(path, columns)
         for number, cells in enumerate(_records(table), start=1):
             if isinstance(cells, str):
                 fix = "quote cells that hold quotes or line breaks; texts over 131,072 characters go into JSON lines"
                 yield _bad(number, f"it is no row ({cells})", fix)
-            elif len(cells) > len(header):
-                what = f"it has {len(cells)} cells, the header {len(header)}"
+            elif len(cells) > len(columns):
+                what = f"it has {len(cells)} cells, the header {len(columns)}"
                 yield _bad(number, what, "quote cells that hold the separator")
             else:
-                yield make_row(number, dict(zip(header, cells, strict=False)))
+                yield make_row(number, dict(zip(columns, cells, strict=False)))
+
+
+def _header(lines: Iterator[str]) -> str:
+    """Return the first line that is not empty."""
+    return next((line for line in lines if line.strip()), "")
+
+
+def _names(header: str, separator: str) -> list[str]:
+    try:
+        return [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
+    except csv.Error:
+        return []
 
 
 def _cells(table: Iterator[list[str]]) -> list[str] | None:
@@ -115,9 +140,11 @@ def _parquet(path: Path) -> Iterator[SpeechRow | BadRow]:
         with _open_bytes(path) as source, parquet.ParquetFile(source) as file:
             _check_columns(path, file.schema_arrow.names)
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
-                for values in batch.to_pylist():
+                columns = [column_values(column) for column in batch.columns]
+                for place in range(batch.num_rows):
                     number += 1
-                    yield make_row(number, values)
+                    cells = [values[place] for values in columns]
+                    yield make_row(number, dict(zip(batch.schema.names, cells, strict=True)))
     except InputError:
         raise
     except Exception as error:  # pyarrow's own classes, and what a damaged file leads it to
@@ -131,7 +158,7 @@ def _check_columns(path: Path, names: Iterable[str]) -> None:
         near = next((f" ({name!r:.40} is one)" for name in names if closest(name.lower(), ["text"])), "")
         what = f"it has no column 'text'{near}"
         raise InvalidOption(what, who=str(path), fix=f"name the columns in the first row: {', '.join(COLUMNS)}")
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted({name for name in names if name.strip() and names.count(name) > 1})
     if twice:
         raise InvalidOption(f"the column {twice[0]!r:.60} stands twice", who=str(path), fix="rename one of them")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from realtts.provider.facade import RealProvider
 
 __all__ = ["Done", "Spoken", "Task", "make_provider", "speak_task", "store", "work_on"]
+
+_log = logging.getLogger("realtts.bulk")
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,9 @@ def speak_task(task: Task, tts: RealProvider, job: BulkJob, seed: int) -> Spoken
         captions = getattr(speech, job.captions)() if job.captions and speech.marks else None
     except ProviderClosed:
         raise
-    except RealTTSError as error:
+    except Exception as error:  # whatever a row leads to, the others are spoken
+        if not isinstance(error, RealTTSError):
+            _log.exception("row %d could not be spoken", task.row.number)
         return Spoken(Done(failed(task.row, error), time.perf_counter() - started))
     content = speech.encode(job.format)
     files: dict[str, Any] = {"file": task.file, "fingerprint": task.fingerprint}

@@ -31,8 +31,8 @@ def add_parser(commands: Any) -> None:
         After any end, even a kill,
         --resume goes on: nothing is spoken twice, and the audio is that of a run without interruption.
 
-        With --chapters, TABLE is a book (.txt, .md or .epub), and each chapter gets a file; with PyAV installed
-        (pip install av) all of them together are an .m4b file with marks at the chapters as well.
+        With --chapters, TABLE is a book (.txt, .md or .epub), and each chapter gets a file; with PyAV (pip install av)
+        or ffmpeg all of them together are an .m4b file with marks at the chapters as well.
 
         Examples:
 

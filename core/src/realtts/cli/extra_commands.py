@@ -32,7 +32,9 @@ def add_extra_commands(commands: Any, word: str | None) -> None:
             continue
         try:
             point.load()(commands)
-        except Exception as error:  # of a distribution that is damaged or does not fit this one
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # of a distribution that is damaged or does not fit this one
             _log.warning("the command %r is left out: %s", point.name, describe_error(error))
 
 

@@ -91,6 +91,8 @@ def _hint(argument: str, options: Collection[str]) -> str:
     near = closest(name, options)
     if near or "--option" not in options:
         return near
+    if ours is not None and not ours.isidentifier():
+        return f" ({ours})"
     if ours is not None:
         return f" (here it is a setting: REALTTS_{ours.upper()} in the environment)"
     return f" (an option of the provider? -O {name.strip('-').replace('-', '_')}=VALUE)"

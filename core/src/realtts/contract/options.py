@@ -28,6 +28,8 @@ class Options(BaseModel):
 
         class MyOptions(Options):
             temperature: float = Field(0.8, gt=0, le=5, description="Sampling temperature.")
+
+    One that names a file or folder says so, ``json_schema_extra={"format": "path"}``: clients of servers cannot set it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

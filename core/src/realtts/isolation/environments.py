@@ -88,7 +88,11 @@ def find(name: str, settings: Settings | None = None) -> IsolatedEnvironment | N
     if not name or not all(char.isalnum() or char in "-_" for char in name):
         return None  # a name that is a path must not lead out of the folder
     home = folder(settings) / name
-    return read(home) if (home / FILE).is_file() else None
+    try:
+        is_there = (home / FILE).is_file()
+    except OSError:  # a name that is too long for a folder
+        return None
+    return read(home) if is_there else None
 
 
 def listed(settings: Settings | None = None) -> list[IsolatedEnvironment]:

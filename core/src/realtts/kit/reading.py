@@ -181,7 +181,7 @@ def read_text(path: Path) -> str:
         raise unreadable(path, error) from error
 
 
-def unreadable(path: Path, error: Exception) -> CheckpointCorrupt:
+def unreadable(path: Path, error: BaseException) -> CheckpointCorrupt:
     """Return the error for a file that cannot be read; a Git LFS pointer is named as such.
 
     Args:

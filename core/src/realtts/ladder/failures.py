@@ -7,13 +7,13 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from realtts.errors import CheckpointError, InputError, SettingsError
-from realtts.exception_text import origin_of
+from realtts.exception_text import can_be_shown, origin_of
 from realtts.machine import memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CLOSE", "PASSED_ON", "LoadAborted", "StageError", "Unavailable", "failing"]
+__all__ = ["CLOSE", "PASSED_ON", "LoadAborted", "StageError", "Unavailable", "failing", "is_passed_on"]
 
 CLOSE = "close"
 """The stage of a failure that came when the audio was complete: the iterator's ``close`` raised."""
@@ -73,8 +73,14 @@ def failing(stage: str) -> Iterator[None]:
     """
     try:
         yield
-    except PASSED_ON as error:
+    except BaseException as error:
+        if not is_passed_on(error):
+            raise StageError(stage, error) from error
         memory.clear_frames(error)  # the caller may keep the error, but not the model with it
         raise
-    except BaseException as error:
-        raise StageError(stage, error) from error
+
+
+def is_passed_on(error: BaseException) -> bool:
+    """Tell whether an error is raised as it is: of `PASSED_ON`, and not a plugin's subclass that cannot be shown."""
+    # `isinstance` asks the object too, which may raise.
+    return issubclass(type(error), PASSED_ON) and can_be_shown(error)

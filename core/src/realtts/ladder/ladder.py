@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from realtts.contract.events import Event
 from realtts.contract.stages import StageLog
+from realtts.documents import jsonable
 from realtts.errors import LadderExhausted, ProviderClosed, StageFailed
 from realtts.exception_text import format_traceback
 from realtts.ladder.facts import local_facts
@@ -193,8 +193,7 @@ class Ladder:
             if not event.provider:
                 event = replace(event, provider=self.spec.name)
             if event.name == "optimization.details":
-                # Through JSON, because the status must be.
-                self.details = {**self.details, **json.loads(json.dumps(dict(event.data), default=str))}
+                self.details = {**self.details, **jsonable(dict(event.data))}  # as the status must be
             self._forward(event)
         except KeyboardInterrupt:
             raise

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from realtts.contract.context import Context, Rung
 from realtts.errors import InvalidPlugin, SettingsError
+from realtts.exception_text import describe_error, shown
 from realtts.ladder.failures import StageError, Unavailable
+from realtts.ladder.promises import broken_promise
 from realtts.ladder.rung import LiveRung
 from realtts.machine.hardware import resolve_device, resolve_dtype, slow_dtype
 from realtts.registry.variants import Variants, register
-from realtts.settings import inexact_setting
 
 if TYPE_CHECKING:
     import logging
@@ -140,6 +141,8 @@ class Proposals:
         for rung in rungs:
             if not isinstance(rung, Rung):
                 raise self._invalid(variant, f"rungs returned {type(rung).__name__}", "return realtts.Rung objects")
+            if not isinstance(rung.name, str):
+                raise self._invalid(variant, f"rungs returned {shown(rung)}", "give every realtts.Rung a name")
             with contextlib.suppress(StageError):  # told when the rung is tried
                 self._with_rung(rung, variant)  # an unknown setting is refused before any load
         return rungs
@@ -181,21 +184,22 @@ class Proposals:
         """Return the settings with the rung's changes applied and validated.
 
         Raises:
-            StageError: The rung contradicts the user's policy.
+            StageError: The rung is less exact than what the user has named.
             InvalidPlugin: It changes what is no setting, or to a value that is not allowed.
         """
-        merged: dict[str, Any] = {**self._settings.model_dump(exclude_unset=True), **rung.settings}
-        wrong = inexact_setting(merged)
-        if wrong is not None:  # the plugin's wish, not the user's: a rung for other users
-            raise StageError(
-                "probe", Unavailable(f"{wrong}={merged[wrong]!r} is not what precision_policy='exact' asks")
-            )
+        named = self._settings.model_dump(exclude_unset=True)
         try:
-            return type(self._settings)(**merged)
-        except SettingsError as error:
+            broken = broken_promise(named, rung.settings)
+            if broken is not None:  # the plugin's wish, not the user's: a rung for other users
+                raise StageError("probe", Unavailable(broken))
+            return type(self._settings)(**{**named, **rung.settings})
+        except StageError:
+            raise
+        except Exception as error:  # names that are no text, and values that are not even of Python's own types
+            what = error.what if isinstance(error, SettingsError) else describe_error(error)
             raise self._invalid(
                 variant,
-                f"rung {rung.name!r} sets {dict(rung.settings)!r}: {error.what}",
+                f"rung {shown(rung.name)} sets {shown(dict(rung.settings))}: {what}",
                 "change only fields of realtts.Settings, to values that they allow",
             ) from None
 

@@ -11,7 +11,7 @@ from realtts.contract.events import Event
 from realtts.contract.hooks import STAGES
 from realtts.exception_text import format_traceback
 from realtts.ladder.facts import RungFacts
-from realtts.ladder.failures import PASSED_ON, LoadAborted, StageError, Unavailable, failing
+from realtts.ladder.failures import LoadAborted, StageError, Unavailable, failing, is_passed_on
 from realtts.ladder.speaking import RowRun, run_batches
 from realtts.machine import memory
 
@@ -62,11 +62,10 @@ class LiveRung:
                 if not wanted():
                     raise LoadAborted
                 self._run_stage(stage)
-        except PASSED_ON:
-            self.unload()
-            raise
         except BaseException as error:
             self.unload()
+            if is_passed_on(error):
+                raise
             raise StageError(stage, error, time.perf_counter() - started) from error
 
     def unload(self) -> None:

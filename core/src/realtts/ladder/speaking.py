@@ -10,7 +10,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from realtts.contract.checks import ChunkChecks, check_index
+from realtts.contract.checks import ChunkChecks, check_end, check_index
 from realtts.contract.continuous import RowEnd, RowFailed
 from realtts.errors import InvalidChunk
 from realtts.exception_text import format_traceback
@@ -112,7 +112,7 @@ class RowRun:
             raise self._checks.no_row(item)
         row, content = item
         if isinstance(content, (RowEnd, RowFailed)):
-            return self._checks.end(row), content
+            return self._checks.end(row), check_end(content, self._who)
         return self._checks.check(row, content)
 
     def _lost(self, rows: Sequence[int]) -> InvalidChunk:

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
     from realtts.contract.spec import ProviderSpec
     from realtts.errors import LadderExhausted
-    from realtts.settings import Settings
+    from realtts.settings import Layers, Settings
     from realtts.synthesis.plan import Ask
     from realtts.synthesis.speech import Speech
 
-__all__ = ["Crossing"]
+__all__ = ["Crossing", "named_precision"]
 
 T = TypeVar("T")
+
+_PRECISION = ("dtype", "quantization", "precision_policy", "tf32", "matmul_precision")
 
 
 class Other(Protocol):
@@ -121,6 +123,18 @@ class Crossing:
         """Close the other providers."""
         for provider in self._providers.values():
             provider.close(timeout_s)
+
+
+def named_precision(layers: Layers) -> dict[str, Any]:
+    """Return the settings of precision that the program itself has named: they hold for whoever speaks instead.
+
+    Those of the environment and of a file the other provider reads by itself, with what they say of it.
+    """
+    return {
+        name: getattr(layers.settings, name)
+        for name in _PRECISION
+        if layers.sources.get(name, "").startswith(("keyword", "settings"))
+    }
 
 
 def arguments(ask: Ask, seed: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from realtts.ladder.proposals import LadderSetup
 from realtts.provider.arguments import takes_text
 from realtts.provider.calls import CallArguments, Calls
 from realtts.provider.choice import choose
-from realtts.provider.crossing import Crossing
+from realtts.provider.crossing import Crossing, named_precision
 from realtts.provider.engine import Engine
 from realtts.provider.lifetime import ProviderLifetime
 from realtts.provider.queue import Turn
@@ -81,10 +81,8 @@ class RealProvider(ProviderLifetime):
         self._ladder = ladder = _ladder(place, self._spec, layers, checkpoint, self._extensions.on_event)
         self._engine = Engine(ladder, self._settings.queue_size, self._settings.idle_unload_s)
         self._turn = Turn(self._engine, self._spec.name, self._settings.queue_timeout_s)
-        folder = self._settings.data_dir
-        self._crossing = Crossing(
-            self._spec, self._settings, lambda name: RealProvider(name, fallback=(), data_dir=folder)
-        )
+        shared = {"data_dir": self._settings.data_dir, **named_precision(layers)}
+        self._crossing = Crossing(self._spec, self._settings, lambda name: RealProvider(name, fallback=(), **shared))
         self._calls = Calls(
             self._spec,
             self._settings,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from realtts.contract.checks import check_chunk
 from realtts.contract.types import Chunk
 from realtts.errors import ExtensionError, InvalidChunk, InvalidPlugin, RealTTSError
-from realtts.exception_text import describe_error, format_traceback
+from realtts.exception_text import can_be_shown, describe_error, format_traceback
 from realtts.registry.entry_points import entry_points
 from realtts.registry.variants import check_signature
 
@@ -155,11 +155,11 @@ def _check(name: str, extension: Any) -> None:
 def _call(name: str, method: str, extension: Any, expected: type[Any], *arguments: Any) -> Any:
     try:
         result = getattr(extension, method)(*arguments)
-    except RealTTSError:
-        raise
     except KeyboardInterrupt:
         raise
     except BaseException as error:
+        if issubclass(type(error), RealTTSError) and can_be_shown(error):
+            raise
         raise _fault(name, method, f"it raised {describe_error(error, origin=True)}") from error
     if not isinstance(result, expected):
         raise _fault(name, method, f"it returned {type(result).__name__} instead of {expected.__name__}")

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from realtts.exception_text import describe_error
 from realtts.registry.variants import import_object
 
 if TYPE_CHECKING:
@@ -33,8 +34,13 @@ def _languages(spec: ProviderSpec, checkpoint: Checkpoint) -> Sequence[str]:
     if checkpoint.languages or spec.checkpoint_languages is None:
         return checkpoint.languages
     try:
-        return import_object(spec.checkpoint_languages)(checkpoint) or ()
-    except Exception as error:
+        languages = tuple(import_object(spec.checkpoint_languages)(checkpoint) or ())
+        if not all(isinstance(tag, str) for tag in languages):
+            raise TypeError("it names a language by something else than a text")
+        return languages
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         # The plugin may live in an isolated environment, or the files be damaged: loading tells more than this could.
-        _log.debug("%s: its languages are not known before it is loaded: %s", spec.name, error)
+        _log.debug("%s: its languages are not known before it is loaded: %s", spec.name, describe_error(error))
         return ()

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol, cast
 
 from realtts.errors import IsolationError, closest
+from realtts.exception_text import format_traceback
 from realtts.registry.entry_points import entry_points
 from realtts.registry.offers import how_to_isolate
 
@@ -50,8 +51,10 @@ def places() -> tuple[Place, ...]:
     for point in sorted(entry_points(GROUP), key=lambda point: point.name):
         try:
             usable.append(cast("Place", point.load()))
-        except Exception:
-            _log.exception("the place %r of providers is left out", point.name)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # of foreign code
+            _log.error("the place %r of providers is left out\n%s", point.name, format_traceback(error))
     return tuple(usable)
 
 

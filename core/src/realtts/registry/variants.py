@@ -10,7 +10,7 @@ import pluggy
 
 from realtts.contract.hooks import ProviderHooks, hookimpl
 from realtts.errors import BrokenProvider, InvalidPlugin, closest
-from realtts.exception_text import describe_error
+from realtts.exception_text import class_name, describe_error, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,7 +77,7 @@ class Variants:
         except BaseException as error:  # an instance that cannot be hashed or compared, for example
             raise InvalidPlugin(
                 f"its instance cannot be registered: {describe_error(error, origin=True)}",
-                who=f"{name}, {type(instance).__qualname__}",
+                who=f"{name}, {class_name(type(instance))}",
                 fix="let instances be hashable, and hooks plain methods of the class",
             ) from error
 
@@ -117,12 +117,8 @@ def register(spec: ProviderSpec) -> Variants:
             raise
         except BaseException as error:
             failure = error
-    _check_class(plain_class, spec, required=("load", "generate"))
-    plain = _construct(plain_class, spec)
-    optimized = None
-    if optimized_class is not None:
-        _check_class(optimized_class, spec, required=())
-        optimized = _construct(optimized_class, spec)
+    plain = _made(plain_class, spec, required=("load", "generate"))
+    optimized = None if optimized_class is None else _made(optimized_class, spec, required=())
     variants = Variants(spec, plain, optimized)
     variants.optimized_error = failure
     return variants
@@ -176,10 +172,28 @@ def check_signature(
         raise InvalidPlugin(what, who=who, fix=fix)
 
 
+def _made(cls: Any, spec: ProviderSpec, required: tuple[str, ...]) -> object:
+    """Check a class and construct it.
+
+    Raises:
+        InvalidPlugin: It breaks the contract, cannot be constructed, or cannot even be looked at.
+    """
+    try:
+        _check_class(cls, spec, required)
+        return _construct(cls, spec)
+    except (InvalidPlugin, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a metaclass may do anything when a class is looked at
+        raise InvalidPlugin(
+            f"its class cannot be examined: {describe_error(error, origin=True)}", who=f"provider {spec.name!r}",
+            fix="let the import path name a plain class",
+        ) from error  # fmt: skip
+
+
 def _check_class(cls: Any, spec: ProviderSpec, required: tuple[str, ...]) -> None:
-    label = f"provider {spec.name!r}, {getattr(cls, '__qualname__', cls)!s}"
+    label = f"provider {spec.name!r}, {class_name(cls) if inspect.isclass(cls) else shown(cls)}"
     if not inspect.isclass(cls):
-        raise InvalidPlugin(f"{cls!r} is not a class", who=label, fix="let the import path name a class")
+        raise InvalidPlugin(f"{shown(cls)} is not a class", who=label, fix="let the import path name a class")
     implemented: set[str] = set()
     for name, method, marked in _methods(cls):
         if marked is None:
@@ -249,15 +263,23 @@ def _construct(cls: Any, spec: ProviderSpec) -> object:
         raise
     except BaseException as error:
         raise InvalidPlugin(
-            f"{cls.__qualname__}() raises {describe_error(error, origin=True)}",
+            f"{class_name(cls)}() raises {describe_error(error, origin=True)}",
             who=f"provider {spec.name!r}",
             fix="let the class be constructed without arguments and do the work in load",
         ) from error
     for name, value in getattr(instance, "__dict__", {}).items():
-        if hasattr(value, f"{hookimpl.project_name}_impl"):
+        if _is_marked(value):
             raise InvalidPlugin(
                 f"{name} is set on the instance",
                 who=f"provider {spec.name!r}",
                 fix="define hooks as methods of the class",
             )
     return instance
+
+
+def _is_marked(value: Any) -> bool:
+    """Tell whether an object has the decorator of hooks; one that imports something when it is asked has not."""
+    try:
+        return hasattr(value, f"{hookimpl.project_name}_impl")
+    except Exception:
+        return False

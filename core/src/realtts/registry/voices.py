@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from realtts.contract.checks import check_voices
+from realtts.exception_text import describe_error
 from realtts.registry.variants import import_object
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def voices_before_load(spec: ProviderSpec, checkpoint: Checkpoint | None) -> tup
         if voices != _checked.get(spec.voices):  # asked at every request, and hardly ever another answer
             _checked[spec.voices] = check_voices(voices, f"provider {spec.name!r}")
         return _checked[spec.voices]
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         # The plugin may live in an isolated environment, or the files be damaged: loading tells more than this could.
-        _log.debug("%s: its voices cannot be listed before it is loaded: %s", spec.name, error)
+        _log.debug("%s: its voices cannot be listed before it is loaded: %s", spec.name, describe_error(error))
         return None

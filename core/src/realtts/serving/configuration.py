@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from realtts.documents import DocumentError, read_toml
 from realtts.errors import SettingsError, closest
@@ -24,6 +24,14 @@ class ServerSettings(BaseModel):
     """Base of the settings of a server. Immutable; unknown names are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where a number is meant; pydantic takes them for 1 and 0."""
+        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation is not bool:
+            raise ValueError("it is true or false")
+        return value
 
 
 def resolve(
@@ -121,6 +129,8 @@ def _parsed(kind: type[ServerSettings], field: str, text: str) -> Any:
     if annotation.startswith("tuple"):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if annotation.startswith("dict"):
-        pairs = (part.partition("=") for part in text.split(","))
-        return {name.strip(): value.strip() for name, _, value in pairs}
+        pairs = [[side.strip() for side in part.split("=", 1)] for part in text.split(",") if part.strip()]
+        if not all(len(pair) == 2 and all(pair) for pair in pairs):
+            return text  # which is no table
+        return dict(pairs)
     return text

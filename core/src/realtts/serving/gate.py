@@ -11,15 +11,27 @@ class Gate:
     """Whether requests are taken, and how many are being answered. For one event loop.
 
     Attributes:
-        draining: No new ones are taken.
         running: Requests that are being answered.
     """
 
     def __init__(self) -> None:
-        self.draining = False
         self.running = 0
+        self._draining = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
+
+    @property
+    def draining(self) -> bool:
+        """Whether no new requests are taken."""
+        return self._draining.is_set()
+
+    def close(self) -> None:
+        """Take no more requests."""
+        self._draining.set()
+
+    async def until_draining(self) -> None:
+        """Wait until no new requests are taken."""
+        await self._draining.wait()
 
     def enter(self) -> None:
         """Count a request."""
@@ -38,7 +50,7 @@ class Gate:
         Returns:
             Whether all of them ended in time.
         """
-        self.draining = True
+        self.close()
         try:
             await asyncio.wait_for(self._empty.wait(), seconds)
         except asyncio.TimeoutError:  # on Python 3.10 not the built-in one

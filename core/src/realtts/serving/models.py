@@ -25,6 +25,10 @@ __all__ = ["Served", "ServedModels", "memory_mb"]
 _log = logging.getLogger("realtts.serving")
 _WAIT_S = 60.0
 _RETRY_S = 5.0
+_TURN_S = 2.0
+"""How long requests for another model wait before the model that has had its place longest gets no new ones."""
+
+_LOOK_S = 0.5
 
 
 @dataclass(eq=False)
@@ -36,6 +40,7 @@ class Served:
         provider: Who speaks.
         users: Requests that speak with it now.
         used: When a request last began or ended, on the monotonic clock.
+        placed: When it was let into memory, on the same clock.
         leaving: Whether it is being unloaded.
         created: When the server made it, in seconds since 1970.
     """
@@ -44,6 +49,7 @@ class Served:
     provider: RealProvider
     users: int = 0
     used: float = 0.0
+    placed: float = 0.0
     leaving: bool = False
     created: int = field(default_factory=lambda: int(time.time()))
     _asked: bool = False
@@ -100,6 +106,7 @@ class ServedModels:
         self._max_loaded, self._memory_mb, self._who = max_loaded, memory_mb, who
         self._models: dict[str, Served] = {}
         self._room = asyncio.Condition()
+        self._waiting: list[tuple[float, Served]] = []  # since when, and for which model
         self._asking: set[asyncio.Task[None]] = set()
         models = models or {}
         for owner in models:
@@ -108,7 +115,7 @@ class ServedModels:
                 raise NoProvider(f"{what}{closest(owner, providers)}", who=who, fix="serve it too")
         try:
             own = {spec.name: spec for spec in specs}
-            names: Sequence[str | None] = tuple(providers) or tuple(own) or (None,)
+            names: Sequence[str | None] = tuple(dict.fromkeys(providers)) or tuple(own) or (None,)
             for name in names:
                 chosen = own.get(name, name) if name is not None else None
                 provider = RealProvider(chosen, model=models.get(name or ""), **settings)
@@ -199,40 +206,70 @@ class ServedModels:
 
     async def _make_room(self, model: Served) -> None:
         """Count the request, once the model is in memory or may be loaded."""
-        if not (model.is_loaded or model.users):
-            async with self._room:
-                await self._unload_others(model)
+        if not _has_place(model) or self._must_yield(model):
+            waiting = (time.monotonic(), model)
+            self._waiting.append(waiting)
+            try:
+                async with self._room:
+                    await self._unload_others(model)
+            finally:
+                self._waiting.remove(waiting)
+        now = time.monotonic()
+        if not _has_place(model):
+            model.placed = now
         model.users += 1
-        model.used = time.monotonic()
+        model.used = now
 
     async def _unload_others(self, model: Served) -> None:
-        """Unload what was not used for the longest time until the model may be loaded."""
+        """Unload what was not used for the longest time until the model may be loaded, or has its turn again."""
         deadline = time.monotonic() + _WAIT_S
-        while not (model.is_loaded or model.users) and (loaded := self._too_many(model)):
-            idle = [other for other in loaded if not other.users]
-            if not idle:
-                try:
-                    await asyncio.wait_for(self._room.wait(), max(0.0, deadline - time.monotonic()))
-                except asyncio.TimeoutError:  # on Python 3.10 not the built-in one
-                    what = "all places in memory are taken by models that speak"
-                    busy = Busy(what, who=self._who, fix="try again later")
-                    busy.wait_s = _RETRY_S
-                    raise busy from None
+        while True:
+            yields = self._must_yield(model)
+            others = [] if _has_place(model) else self._too_many(model)
+            idle = [other for other in others if not other.users]
+            if not (yields or others):
+                return
+            if idle and not yields:
+                await self._unload(min(idle, key=lambda other: other.used), model)
                 continue
-            oldest = min(idle, key=lambda other: other.used)
-            _log.info("unloading %s to make room for %s", oldest.name, model.name)
-            oldest.leaving = True
-            try:
-                await asyncio.to_thread(oldest.provider.unload)
-            finally:
-                oldest.leaving = False
+            if time.monotonic() >= deadline:
+                what = "all places in memory are taken by models that speak"
+                busy = Busy(what, who=self._who, fix="try again later")
+                busy.wait_s = _RETRY_S
+                raise busy
+            with contextlib.suppress(asyncio.TimeoutError):  # on Python 3.10 not the built-in one
+                await asyncio.wait_for(self._room.wait(), _LOOK_S)
+
+    async def _unload(self, oldest: Served, model: Served) -> None:
+        _log.info("unloading %s to make room for %s", oldest.name, model.name)
+        oldest.leaving = True
+        try:
+            await asyncio.to_thread(oldest.provider.unload)
+        finally:
+            oldest.leaving = False
+
+    def _must_yield(self, model: Served) -> bool:
+        """Tell whether new requests for a model wait, because others have waited for a place in memory long enough.
+
+        Without that a model that is asked for all the time would never be unloaded.
+        """
+        now = time.monotonic()
+        if not any(now - since > _TURN_S and not _has_place(wanted) for since, wanted in self._waiting):
+            return False
+        placed = [other for other in self.all if _has_place(other)]
+        return bool(placed) and model is min(placed, key=lambda other: other.placed)
 
     def _too_many(self, model: Served) -> list[Served]:
         """Return the loaded models if another one is too much for them, else nothing."""
-        loaded = [other for other in self.all if other is not model and (other.is_loaded or other.users)]
+        loaded = [other for other in self.all if other is not model and _has_place(other)]
         if self._max_loaded is not None and len(loaded) >= self._max_loaded:
             return loaded
         return loaded if self._memory_mb and memory_mb() >= self._memory_mb else []
+
+
+def _has_place(model: Served) -> bool:
+    """Tell whether a model is in memory, or will be as soon as the requests that have it are there."""
+    return model.is_loaded or bool(model.users)
 
 
 def memory_mb() -> float:

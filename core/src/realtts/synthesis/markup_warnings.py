@@ -17,6 +17,7 @@ _NEVER = {
     "contour": "a contour of pitch is not followed",
     "duration": "a duration is not kept, give a rate",
     "audio": "no sound is played, only the text inside is spoken",
+    "lexicon": "no lexicon is read",
     "element": "this element is not known, its text is spoken",
 }
 _UNABLE = {

@@ -66,7 +66,11 @@ def _check_configuration(name: str, spec: ProviderSpec) -> str:
 def _find_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec) -> Checkpoint | None:
     if model is None:
         return spec.checkpoints[0] if spec.checkpoints else None
-    name = os.fspath(model)
+    name: object = os.fspath(model) if isinstance(model, os.PathLike) else model
+    if not isinstance(name, str):
+        raise UnknownCheckpoint(
+            f"model is {type(name).__name__}", who=f"provider {spec.name!r}", fix="give a name, a path or a hub id"
+        )
     if spec.remote:
         return model_on_server(name, spec)
     named = {checkpoint.name: checkpoint for checkpoint in spec.checkpoints}

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from realtts.errors import RealTTSError
-from realtts.exception_text import describe_error
+from realtts.exception_text import can_be_shown, describe_error
 from realtts.registry.variants import import_object
 
 if TYPE_CHECKING:
@@ -36,8 +36,11 @@ def check_requests(spec: ProviderSpec, checkpoint: Checkpoint | None, requests: 
         checked.append(asked)
         try:
             import_object(spec.check_request)(checkpoint, request)
-        except RealTTSError:
+        except KeyboardInterrupt:
             raise
-        except Exception as error:  # the plugin may live in an isolated environment, where the request is checked too
+        except BaseException as error:
+            if issubclass(type(error), RealTTSError) and can_be_shown(error):
+                raise
+            # The plugin may live in an isolated environment, where the request is checked too.
             _log.debug("%s: a request cannot be checked before a load: %s", spec.name, describe_error(error))
             return

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from realtts.errors import InputError, StageFailed, UnspeakableText, WorkerDied
-from realtts.ladder.failures import CLOSE, PASSED_ON, StageError
+from realtts.ladder.failures import CLOSE, StageError, is_passed_on
 from realtts.ladder.records import attempt_of
 from realtts.ladder.remedies import is_out_of_memory
 from realtts.machine import memory
@@ -70,7 +70,7 @@ class Recovery:
     def failed(self, spoken: Spoken, error: BaseException) -> None:
         """Take the failure of one row."""
         session, row = spoken.session, spoken.row
-        if isinstance(error, PASSED_ON):
+        if is_passed_on(error):
             self.refuse(spoken, error)
         elif is_out_of_memory(error) and self._running and session.may_restart(row):
             self.most = max(1, len(self._running))
@@ -81,9 +81,9 @@ class Recovery:
     def refuse(self, spoken: Spoken, error: BaseException) -> None:
         """End a row that cannot be spoken: its call fails, unless the rest of the text can be said."""
         with self.ending(spoken.session):
-            if not isinstance(error, UnspeakableText) or spoken.session.over:
+            if not issubclass(type(error), UnspeakableText) or spoken.session.over:
                 raise error
-            spoken.session.leave_unsaid(spoken.row, error)
+            spoken.session.leave_unsaid(spoken.row, cast("UnspeakableText", error))
 
     @contextlib.contextmanager
     def ending(self, session: Session) -> Iterator[None]:
@@ -128,7 +128,8 @@ class Recovery:
     def _raised(self, wanted: Sequence[Spoken], error: BaseException) -> None:
         """Take what is no failure of the rung: a wrong request among several, a worker's end, an interrupt."""
         shared = len({spoken.session.key for spoken in wanted}) > 1
-        if (len(wanted) > 1 and isinstance(error, InputError)) or (shared and isinstance(error, WorkerDied)):
+        kind = type(error)
+        if (len(wanted) > 1 and issubclass(kind, InputError)) or (shared and issubclass(kind, WorkerDied)):
             self._again_alone(wanted, error)
             return
         for spoken in wanted:

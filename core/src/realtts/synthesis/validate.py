@@ -15,9 +15,9 @@ from realtts.errors import (
     InvalidPlugin,
     UnknownLanguage,
     UnknownOption,
-    closest,
+    nearest,
 )
-from realtts.exception_text import describe_error
+from realtts.exception_text import describe_error, shown
 from realtts.kit.languages import closest_language, language_tag, resolve_language
 from realtts.registry.variants import import_object
 from realtts.settings import Settings
@@ -189,8 +189,13 @@ def _unknown_option(name: str, options: Collection[str], spec: ProviderSpec) -> 
         called = f": here it is {ours}=" if word and ours != name else ""
         fix = place_of(ours, fields, options)
         return UnknownOption(f"it has no option {name!r}{called}", who=who, fix=fix, argument=name)
+    near = nearest(name, [*options, MARKUP, *(each for each in REQUEST if each != "texts")])
+    if near is not None and near in REQUEST:
+        what = f"it has no option {name!r} (did you mean {near!r}?)"
+        return UnknownOption(what, who=who, fix=place_of(near, fields, options), argument=name)
+    hint = f" (did you mean {near!r}?)" if near is not None else ""
     return UnknownOption(
-        f"it has no option {name!r}{closest(name, [*options, MARKUP])}",
+        f"it has no option {name!r}{hint}",
         who=who,
         fix=f"choose from {', '.join(dict.fromkeys([*options, MARKUP])) if options else 'none: it has no options'}",
         argument=name,
@@ -202,10 +207,4 @@ def _within(value: Any, low: float, high: float) -> bool:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    try:
-        shown = repr(value)
-    except Exception:  # huge numbers refuse to be printed, and objects may do anything
-        shown = f"a {type(value).__name__}"
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else shown(value, 60)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from realtts.checkpoints import cache
+from realtts.contract.checks import check_unread
 from realtts.contract.types import Unread
 from realtts.errors import UnspeakableText
 from realtts.exception_text import describe_error
@@ -41,10 +42,15 @@ def unread_before_load(
         return None
     try:
         unread = import_object(spec.unread)(_fetched(checkpoint), text, language)
-        return None if unread is None else tuple(Unread(each.span, each.instead) for each in unread)
+        if unread is None:
+            return None
+        items = tuple(Unread(each.span, each.instead) for each in unread)
+        return check_unread(items, f"provider {spec.name!r}", len(text))
     except UnspeakableText:
         raise
-    except Exception as error:  # the plugin may live in an isolated environment, or the files be damaged
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the plugin may live in an isolated environment, or the files be damaged
         _log.debug("%s: what it cannot say is not known before it is loaded: %s", spec.name, describe_error(error))
         return None
 

@@ -38,6 +38,9 @@ _LEAD = re.compile(
 """Abbreviations of several words that are always followed by more."""
 
 _MEASURED = re.compile(r"\d\s?\w+$")
+_SMALL_MEASURE = re.compile(r"\d\s?[hgmlts]$")
+_SPACED_TIME = re.compile(r"(?i:\d\s?[ap]\.\s?m)$")
+_YEAR = re.compile(r"(?<!\d)\d{4}\s?(?:гг?|р|рр|r)$")
 _DEGREES = re.compile(r"°\s?[CFK]$")
 _TIMES = frozenset(("a.m", "p.m"))
 # fmt: off
@@ -149,8 +152,11 @@ class _FullStop:
 
     def _ends_before_capital(self) -> bool:
         word = self.word
-        if word in self.listed.leads or (len(word) <= _SHORT and _LEAD.search(self._before(12))):
+        is_name = word in self.listed.words and word[0].isupper() and self._starts()  # "Ich bin Max. Du"
+        if (word in self.listed.leads and not is_name) or (len(word) <= _SHORT and _LEAD.search(self._before(12))):
             return False
+        if _YEAR.search(self._before(9)):
+            return self._starts()
         if word in self.listed.titles and self._belongs_to_name():
             return False
         if word in _NUMBERED and _ROMAN.fullmatch(self.after.word) and self.after.word != "I":
@@ -169,12 +175,15 @@ class _FullStop:
         word, cased = self.word, self.after.char.isupper()
         if _DEGREES.search(self._before(4)) or (word in _MEASURES and _MEASURED.search(self._before(24))):
             return True
+        if _SMALL_MEASURE.search(self._before(4)):
+            return True
         if "." in word and not self._before(len(word) + 60)[: -len(word)].strip():
             return False  # "P.S. I love you."
         before = self._before(200)
         if before.count("(") > before.count(")"):
             return False
-        if word in self.listed.last or (cased and (word.lower() in _TIMES or _ERA.search(self._before(12)))):
+        timed = word.lower() in _TIMES or _SPACED_TIME.search(self._before(8))
+        if word in self.listed.last or (cased and (timed or _ERA.search(self._before(12)))):
             return self._ends_mostly()
         if not cased or (len(word) == 1 and word.isupper() and self.after.word.lower() in _PARTICLES):
             return False

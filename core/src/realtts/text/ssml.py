@@ -28,7 +28,11 @@ MAX_DEPTH = 32
 LONGEST_SILENCE_S = 3600.0
 """All pauses of a document together."""
 
-_DOCUMENT = re.compile(r"\s*<(\?xml\s|!DOCTYPE|!--|speak[\s/>])")
+_DOCUMENT = re.compile(r"\s*<(!DOCTYPE|!--|(?:[\w.-]+:)?speak[\s/>])")
+_DECLARATION = re.compile(r"[\s\ufeff]*<\?xml\s[^<>]*\?>|\ufeff")
+"""Read by nobody here: the text is decoded already, and people put lines and byte-order marks before it."""
+
+_NAMESPACE = "http://www.w3.org/2001/10/synthesis"
 _LONGEST_SHOWN = 40
 _BOUNDARIES = {"p": Boundary("paragraph"), "s": Boundary("sentence")}
 _WITHOUT_NOTICE = frozenset({"speak", "p", "s", "lang", "w", "token", "lookup", "sub", "break", "mark"})
@@ -73,7 +77,10 @@ class _Reader:
     def __init__(self, text: str, who: str) -> None:
         self._text = text
         self._who = who
-        self._head = "" if _DOCUMENT.match(text) else "<speak>"
+        declaration = _DECLARATION.match(text)
+        self._markup = f"{' ' * declaration.end()}{text[declaration.end() :]}" if declaration else text
+        self._head = "" if _DOCUMENT.match(self._markup) else "<speak>"
+        self._prefixes: set[str] = set()  # that stand for the namespace of SSML, with their colons
         self._style = Style()
         self._open: list[_Open] = []
         self._mute = 0  # open elements of which nothing is said, those inside them included
@@ -88,7 +95,7 @@ class _Reader:
         self._places: list[int] | None = None
 
     def read(self) -> None:
-        text = f"{self._head}{self._text}</speak>" if self._head else self._text
+        text = f"{self._head}{self._markup}</speak>" if self._head else self._markup
         if not text.isascii():  # expat tells bytes; one entry per byte gives the character
             self._places = [index for index, char in enumerate(text) for _ in range(len(char.encode()))]
         parser = self._parser = expat.ParserCreate("utf-8")
@@ -116,8 +123,14 @@ class _Reader:
         at = self._here()
         if len(self._open) >= MAX_DEPTH + bool(self._head):
             raise self._invalid(f"the SSML is nested more than {MAX_DEPTH} elements deep", "nest it less", at)
+        self._prefixes |= {
+            f"{key[6:]}:" for key, value in attributes.items() if key.startswith("xmlns:") and value == _NAMESPACE
+        }
+        name = self._plain(name)
         self._open.append(_Open(name, self._style))
         if self._mute or name in SILENT:
+            if name == "lexicon" and not self._mute:
+                self._wish("lexicon", at)
             self._mute += 1
             return
         try:
@@ -144,13 +157,22 @@ class _Reader:
             self._mute += 1
         elif name not in _WITHOUT_NOTICE and name not in SPOKEN:
             wishes.append("element")
-        if wishes:
-            tag = self._text[at : self._tag_end(at)]
-            shown = " ".join((tag if len(tag) <= _LONGEST_SHOWN else f"{tag[:_LONGEST_SHOWN]}...").split())
-            self._wishes += [Wish(wish, shown, at, self._style.language) for wish in wishes]
+        for wish in wishes:
+            self._wish(wish, at)
 
-    def _end(self, name: str) -> None:
+    def _wish(self, wish: str, at: int) -> None:
+        tag = self._text[at : self._tag_end(at)]
+        shown = " ".join((tag if len(tag) <= _LONGEST_SHOWN else f"{tag[:_LONGEST_SHOWN]}...").split())
+        self._wishes.append(Wish(wish, shown, at, self._style.language))
+
+    def _plain(self, name: str) -> str:
+        """Return the name of an element without a prefix that stands for SSML itself."""
+        prefix = next((prefix for prefix in self._prefixes if name.startswith(prefix)), "")
+        return name.removeprefix(prefix)
+
+    def _end(self, _name: str) -> None:
         opened = self._open.pop()
+        name = opened.name
         self._style = opened.style
         if self._mute:
             self._mute -= 1

@@ -34,6 +34,9 @@ _FORMS = {
 }
 _USUAL = ("{day} {month}", "{day} {month} {year}", "{month} {year}")
 _NUMBERED = frozenset({"vi", "zh", "ja", "ko"})
+_PIVOT = 70
+"""Years of two digits from here on are of the century before."""
+
 _ISO = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
 
 
@@ -62,8 +65,11 @@ def written_date(text: str, order: str, language: str | None) -> str | None:
     form = _FORMS.get(code, _USUAL)[0 if "y" not in parts else 1 if "d" in parts else 2]
     if "d" not in parts and "y" not in parts:
         return None
+    year = parts.get("y", "")
+    if len(year) == 2:
+        year = f"{20 if int(year) < _PIVOT else 19}{year}"
     name = str(month) if code in _NUMBERED else _MONTHS[code].split()[month - 1]
-    return form.format(day=day, month=name, year=parts.get("y", ""))
+    return form.format(day=day, month=name, year=year)
 
 
 def _parts(text: str, order: str) -> dict[str, str] | None:

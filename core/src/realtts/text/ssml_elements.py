@@ -25,6 +25,7 @@ _EMPHASIS: dict[str, Emphasis] = {
     "none": "", "reduced": "reduced", "moderate": "moderate", "strong": "strong", "x-strong": "strong",
 }  # fmt: skip
 _UNSUPPORTED = ("contour", "duration")
+_NUMBER_FORMATS = frozenset(("cardinal", "ordinal", "digits", "telephone"))
 _GENDERS = ("male", "female", "neutral")
 
 
@@ -111,11 +112,13 @@ def _gendered(delivery: Delivery, gender: Any) -> Delivery:
 
 
 def _say_as(attributes: dict[str, str], style: Style, wishes: list[str]) -> Style:
-    kind = attributes.get("interpret-as", "").lower()
+    kind, form = attributes.get("interpret-as", "").lower().removeprefix("vxml:"), attributes.get("format", "").lower()
     if not kind:
         raise ElementError("<say-as> has no interpret-as", 'write for example interpret-as="characters"')
+    if kind == "number" and form in _NUMBER_FORMATS:
+        kind, form = form, ""
     wishes.append(f"say-as {kind}")
-    return replace(style, say_as=SayAs(kind, attributes.get("format", "").lower()), unit=NEW_UNIT)
+    return replace(style, say_as=SayAs(kind, form), unit=NEW_UNIT)
 
 
 def _phoneme(attributes: dict[str, str], style: Style, wishes: list[str]) -> Style:

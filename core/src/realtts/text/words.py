@@ -44,7 +44,7 @@ _SKIPPED = re.compile(r"[\s\"'“”‘’„‚«»‹›(\[{「『（【《〈
 _WORD = re.compile(r"[^\W\d_]+")
 _DOTTED = re.compile(r"(?:[^\W\d_]{1,4}[.-]+)+[^\W\d_]{1,5}")
 _INDIC_DOTTED = re.compile(r"(?:[^\s.\d]{1,6}\.)+[^\s.\d]{1,6}")
-_BEGINNING = re.compile(r"[a-z]{1,2}[A-Z]|['’][a-z]{1,2}\s|[a-zа-я]\)\s")
+_BEGINNING = re.compile(r"[a-z]{1,2}[A-Z]|['’][a-z]{1,2}\s|[a-zа-я]\)\s|[ivx]{1,5}[.)]\s+[A-Z]")
 _ELIDING = frozenset(("ca", "fr", "ga", "ht", "it", "lb", "mt"))
 _ELISION = re.compile(r"[^\W\d_]{1,5}['’](?=\w{2})")
 _NUMBER_PREFIX = re.compile(r"\d+[-‐‑](?=[^\W\d_])")

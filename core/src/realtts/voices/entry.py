@@ -98,7 +98,10 @@ def describe(folder: Path) -> SavedVoice:
 
 
 def _facts(folder: Path) -> _Facts:
-    facts = _Facts(**read_json_table(folder / _FACTS))
+    path = folder / _FACTS
+    if not path.is_file():  # a pipe would be waited for
+        raise FileNotFoundError(f"there is no file {_FACTS}")
+    facts = _Facts(**read_json_table(path))
     texts = [facts.name, facts.digest, facts.created, *([] if facts.text is None else [facts.text])]
     numbers = (facts.sample_rate, facts.samples)
     if not all(isinstance(text, str) for text in texts) or not all(type(n) is int and 0 < n < 2**31 for n in numbers):

@@ -64,7 +64,7 @@ def find_voice(voice: Any, *, reference_text: str | None, spec: ProviderSpec, se
     if source is None or isinstance(source, _BuiltIn):
         if reference_text is not None:
             raise VoiceUnsupported(
-                "reference_text is given without a recording", who=who, fix="give the recording as voice="
+                "it is given without a recording", who=f"{who}, reference_text", fix="give the recording as voice="
             )
         return source.id if source is not None else None
     if "clone" not in spec.capabilities:
@@ -97,7 +97,9 @@ def _recording(source: Any, reference_text: str | None, spec: ProviderSpec, who:
     loaded = reference.load(source, text=reference_text, seconds=spec.reference_seconds, who=who)
     if spec.reference_text == "required" and not (loaded.text or "").strip():
         raise VoiceUnsupported(
-            "it needs the words that are spoken in the reference audio", who=who, fix="give them as reference_text="
+            "the words that are spoken in the reference audio are needed",
+            who=f"{who}, reference_text",
+            fix="give them as reference_text=",
         )
     return loaded
 

@@ -132,7 +132,7 @@ def _array(samples: Any, name: str, who: str) -> NDArray[Any]:
             who=who,
             fix="pass a numpy array, or tensor.detach().cpu().numpy()",
         ) from error
-    return array
+    return array.astype(array.dtype.newbyteorder("="), copy=False)  # files of other machines are read so
 
 
 def _scaled(array: NDArray[Any], name: str, who: str) -> NDArray[Any]:

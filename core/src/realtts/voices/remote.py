@@ -16,9 +16,9 @@ import tempfile
 import threading
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
-from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsupported
+from realtts.errors import VoiceError, VoiceNotFound, VoiceUnreadable, VoiceUnsupported
 from realtts.voices import reference
 
 if TYPE_CHECKING:
@@ -34,6 +34,12 @@ MOST_SECONDS = 30.0
 _NAT64 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48")))
 _COMPATIBLE = (0, 0xFFFF0000)  # ::a.b.c.d, and ::ffff:0:a.b.c.d of stateless translation
 _ISATAP = (0x00005EFE, 0x02005EFE)
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All of IPv6 that is handed out; of the rest, such as site-local addresses, Pythons call some global."""
+
+_AS_THEY_ARE = "/?%:@!$&'()*+,;=~[]"
+"""Signs of an address that have their meaning in it; letters beyond ASCII are written in percents."""
+
 _PORT = 443
 _BLOCK = 64 * 1024
 
@@ -69,7 +75,9 @@ def fetch(address: str, *, allowed: bool, seconds: tuple[float, float], who: str
     until = time.monotonic() + MOST_SECONDS
     try:
         content = _read(parts, until, who)
-    except (OSError, http.client.HTTPException) as error:
+    except VoiceError:
+        raise
+    except (OSError, http.client.HTTPException, ValueError) as error:  # names that no host can have are `ValueError`s
         raise _nothing(f"{name!r:.80} cannot be fetched: {error}", who) from error
     with _file(content, name) as path:
         try:
@@ -97,7 +105,7 @@ def _read(parts: SplitResult, until: float, who: str) -> bytes:
     assert parts.hostname is not None
     connection = _Pinned(parts.hostname, _public(parts.hostname, who), until)
     with contextlib.closing(connection), _cut_at(until, connection):
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), _AS_THEY_ARE)
         connection.request("GET", target, headers={"Accept": "audio/*, application/octet-stream"})
         answer = connection.getresponse()
         if answer.status != http.client.OK:
@@ -137,7 +145,7 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         return address.is_global
     # Of these Pythons differ in what they call global; the address inside decides alone.
     wrapper = _is_nat64(address) or address.sixtofour is not None or address.ipv4_mapped is not None
-    return (wrapper or address.is_global) and all(map(_is_public, _carried(address)))
+    return (wrapper or (address.is_global and address in _UNICAST)) and all(map(_is_public, _carried(address)))
 
 
 def _is_nat64(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

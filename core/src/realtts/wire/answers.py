@@ -16,7 +16,7 @@ from realtts.settings_sources import cache_dir, data_dir
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Answer", "answer_to"]
+__all__ = ["Answer", "answer_to", "without_paths"]
 
 _FIELDS: tuple[tuple[type[errors.InputError], str], ...] = (
     (errors.TextError, "input"),
@@ -26,6 +26,11 @@ _FIELDS: tuple[tuple[type[errors.InputError], str], ...] = (
     (errors.OptionError, "options"),
     (errors.OutputError, "response_format"),
 )
+
+_WORDS_OF_RECORDING = ", reference_text"
+"""How `RealTTSError.who` ends where the words of a recording are at fault, rather than text or voice."""
+
+_DOWNLOAD_S = 60
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,9 @@ def answer_to(error: BaseException) -> Answer:
         field = next((name for kind, name in _FIELDS if isinstance(error, kind)), None)
         if isinstance(error, errors.OptionError):
             field = error.argument or field
-        return Answer(400, code, _without_paths(str(error)), field)
+        elif error.who.endswith(_WORDS_OF_RECORDING):
+            field = "reference_text"
+        return Answer(400, code, without_paths(str(error)), field)
     if isinstance(error, (errors.UnknownProvider, errors.NoProvider)):
         return Answer(404, "model_not_found", _sentences(error.what, error.fix), "model")
     if isinstance(error, errors.RequestTimeout):
@@ -74,7 +81,8 @@ def answer_to(error: BaseException) -> Answer:
     if isinstance(error, errors.MissingExtra):
         return Answer(501, code, _sentences(error.what, error.fix))
     if isinstance(error, errors.CheckpointError):
-        return Answer(503, code, "the files of the model cannot be had; the server's log says why")
+        what = "the files of the model cannot be had; the server's log says why"
+        return Answer(503, code, what, retry_after_s=_DOWNLOAD_S)
     return Answer(500, code, "the model failed; the server's log says why")
 
 
@@ -87,10 +95,10 @@ def _code(kind: type[BaseException]) -> str:
 
 
 def _sentences(what: str, fix: str) -> str:
-    return _without_paths(f"{what}. Fix: {fix}." if fix else f"{what}.")
+    return without_paths(f"{what}. Fix: {fix}." if fix else f"{what}.")
 
 
-def _without_paths(text: str) -> str:
+def without_paths(text: str) -> str:
     """Take the folders of this machine out of a message."""
     for folder in _folders():
         text = text.replace(folder, "[server]")

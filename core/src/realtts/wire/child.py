@@ -82,7 +82,7 @@ def serve(work: Callable[[Any, Callable[[str], None]], Any], arguments: Sequence
         channel.send(Kind.HELLO, outgoing(Hello("", platform.python_version())))
         call = channel.receive(None)
         assert call is not None
-        job = from_json(Job, call.content)
+        job = from_json(Job, call.content, trusted=True)
         logging.getLogger().setLevel(job.log_level)
         threading.Thread(target=_watch, args=(channel,), name="realtts-channel", daemon=True).start()
         try:

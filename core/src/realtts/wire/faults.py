@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from realtts import errors
-from realtts.attempt import Attempt  # noqa: TC001 - pydantic reads the fields' types
+from realtts.attempt import Attempt
+from realtts.documents import jsonable
 from realtts.errors import RealTTSError, StageFailed
 from realtts.exception_text import (
     attribute_text,
@@ -24,6 +25,9 @@ from realtts.ladder.failures import StageError
 __all__ = ["ErrorMessage", "FailureMessage", "ForeignError", "WorkerTraceback", "destroys_context"]
 
 _LONGEST_CHAIN = 8
+_TEXTS = ("who", "what", "fix")
+_TUPLES = ("stderr", "output")
+_UNKNOWN = object()
 
 _OURS = {getattr(errors, name) for name in errors.__all__}
 _STICKY = re.compile(
@@ -85,8 +89,8 @@ class ErrorMessage:
             kind=next(base.__name__ for base in type(error).__mro__ if base in _OURS) if ours else None,
             name=exception_name(error),
             message=exception_message(error),
-            fields=_fields(error) if isinstance(error, RealTTSError) else {},
-            attempts=error.attempts if isinstance(error, StageFailed) else (),
+            fields=_fields(error) if ours else {},
+            attempts=_attempts(error) if issubclass(type(error), StageFailed) else (),
             cause=cls.of(cause, depth + 1) if cause is not None and depth < _LONGEST_CHAIN else None,
             traceback="" if depth else format_traceback(error),
         )
@@ -117,7 +121,8 @@ class ErrorMessage:
             return cls(what, who=who, fix=fix, attempts=self.attempts)
         error = cls(what, who=who, fix=fix)
         for name, value in self.fields.items():
-            error.__dict__.setdefault(name, value)
+            if name not in _TEXTS and _fits(value, getattr(error, name, _UNKNOWN)):
+                error.__dict__[name] = tuple(value) if name in _TUPLES else value
         return error
 
     def _foreign(self) -> BaseException:
@@ -159,8 +164,33 @@ def destroys_context(error: BaseException) -> bool:
     return any(_STICKY.search(describe_error(link)) for link in linked(error))
 
 
-def _fields(error: RealTTSError) -> dict[str, Any]:
-    plain = (str, int, float, bool, list, type(None))
-    texts = {name: attribute_text(error, name) for name in ("who", "what", "fix")}  # whatever a plugin's subclass does
-    rest = {name: value for name, value in vars(error).items() if name != "attempts" and type(value) in plain}
-    return {**rest, **texts}
+def _attempts(error: BaseException) -> tuple[Attempt, ...]:
+    """Return the attempts of a `StageFailed`, of which a plugin may have made a subclass."""
+    attempts = vars(error).get("attempts", ())
+    return tuple(each for each in attempts if isinstance(each, Attempt)) if isinstance(attempts, tuple) else ()
+
+
+def _fields(error: BaseException) -> dict[str, Any]:
+    """Return what an error says of itself, whatever a plugin's subclass does."""
+    plain = (str, int, float, bool, list, tuple, type(None))
+    fields: dict[str, Any] = {}
+    try:
+        for name, value in vars(error).items():
+            if name != "attempts" and type(value) in plain:
+                fields[name] = jsonable(value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # of objects in a list
+        fields = {}
+    return {**fields, **{name: attribute_text(error, name) for name in _TEXTS}}
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Tell whether an attribute may have a value: one that the class knows keeps its type, others are a plugin's."""
+    if default is _UNKNOWN:
+        return True
+    if default is None:  # seconds to wait, an exit code
+        return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+    if isinstance(default, tuple):  # last lines
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return type(value) is type(default)

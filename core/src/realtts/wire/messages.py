@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter
 from realtts.contract.delivery import Delivery
 from realtts.contract.spec import HIGHEST_RATE, LOWEST_RATE
 from realtts.contract.types import Chunk, FinishReason, Mark, Request, Unread, Voice
+from realtts.documents import jsonable
 from realtts.synthesis.validate import check_options
 from realtts.wire.strict import strict_validator
 
@@ -46,10 +47,13 @@ _WIRE = np.dtype("<f4")
 _LAST_TIME = 253_402_300_799.0
 """The end of the year 9999, in seconds: the last time that every formatter of log records can write."""
 
+_MOST_LOGGERS = 1000
+"""Loggers that workers' records may make here: `logging` keeps each, and one for every part of its name, for ever."""
+
 
 # Building one takes a millisecond.
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
-_VALIDATORS: dict[type, SchemaValidator] = {}
+_VALIDATORS: dict[tuple[type, bool], SchemaValidator] = {}
 
 
 def to_json(message: Any) -> dict[str, Any]:
@@ -62,19 +66,20 @@ def to_json(message: Any) -> dict[str, Any]:
     return content
 
 
-def from_json(form: type[T], content: Mapping[str, Any]) -> T:
+def from_json(form: type[T], content: Mapping[str, Any], *, trusted: bool = False) -> T:
     """Return the message that the content of a frame holds; fields that only a newer version knows are left out.
 
     Args:
         form: A dataclass.
         content: The content.
+        trusted: The sender is the parent, see `realtts.wire.strict`.
 
     Raises:
         ValueError: A field is missing or has another type; nothing is converted, see `realtts.wire.strict`.
     """
-    if form not in _VALIDATORS:
-        _VALIDATORS[form] = strict_validator(form)
-    message: T = _VALIDATORS[form].validate_python(content)
+    if (form, trusted) not in _VALIDATORS:
+        _VALIDATORS[form, trusted] = strict_validator(form, trusted=trusted)
+    message: T = _VALIDATORS[form, trusted].validate_python(content)
     return message
 
 
@@ -199,7 +204,7 @@ class ChunkMessage:
 class LogMessage:
     """A log record, its message and traceback as text; the fields are named as those of `logging.LogRecord`."""
 
-    name: str
+    name: Annotated[str, Field(max_length=500)]
     levelno: Annotated[int, Field(ge=0, le=1000)]
     levelname: str
     msg: str
@@ -216,15 +221,28 @@ class LogMessage:
         # Libraries make records by hand, too.
         values.update(pathname=str(record.pathname), levelname=str(record.levelname), lineno=int(record.lineno or 0))
         trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else record.exc_text
-        return cls(**{**values, "msg": record.getMessage(), "exc_text": trace})
+        values.update(name=str(record.name)[:500], msg=record.getMessage(), exc_text=trace)
+        return cls(**{name: jsonable(value) for name, value in values.items()})
 
     def handle(self, process: int) -> None:
         """Hand the record to this process's loggers; ``process`` as of `record`."""
         record = self.record(process)
-        logger = logging.getLogger(record.name)
+        logger = _logger(record.name)
         if logger.isEnabledFor(record.levelno):
             logger.handle(record)
 
     def record(self, process: int) -> logging.LogRecord:
         """Make the record again, as of the process of that number."""
         return logging.makeLogRecord({**vars(self), "process": process, "processName": "realtts-worker"})
+
+
+_made_here: set[str] = set()
+
+
+def _logger(name: str) -> logging.Logger:
+    """Return the logger of a worker's record: that of its name, or beyond `_MOST_LOGGERS` a common one."""
+    if name not in logging.Logger.manager.loggerDict and name not in _made_here:
+        if len(_made_here) >= _MOST_LOGGERS:
+            return logging.getLogger("realtts.worker")
+        _made_here.add(name)
+    return logging.getLogger(name)

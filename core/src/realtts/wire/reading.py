@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, ValidationError
 
 from realtts.contract.events import Event
+from realtts.exception_text import plain_text
 from realtts.wire.calls import Call, Reply, call_from_json
 from realtts.wire.channel import ChannelFault, Frame, Kind
 from realtts.wire.faults import ErrorMessage  # noqa: TC001 - pydantic reads the fields' types
@@ -107,11 +108,11 @@ def read_from_parent(frame: Frame) -> Call | RowMessage | Credit | Cancel | End 
     """
     readers: dict[Kind, Callable[[], Any]] = {
         Kind.CALL: lambda: call_from_json(frame.content),
-        Kind.ROW: lambda: from_json(RowMessage, frame.content),
-        Kind.CREDIT: lambda: from_json(Credit, frame.content),
-        Kind.CANCEL: lambda: from_json(Cancel, frame.content),
-        Kind.END: lambda: from_json(End, frame.content),
-        Kind.VOICE: lambda: from_json(VoiceMessage, frame.content).voice(frame.data),
+        Kind.ROW: lambda: from_json(RowMessage, frame.content, trusted=True),
+        Kind.CREDIT: lambda: from_json(Credit, frame.content, trusted=True),
+        Kind.CANCEL: lambda: from_json(Cancel, frame.content, trusted=True),
+        Kind.END: lambda: from_json(End, frame.content, trusted=True),
+        Kind.VOICE: lambda: from_json(VoiceMessage, frame.content, trusted=True).voice(frame.data),
     }
     if frame.kind not in readers:
         raise ChannelFault(f"a {frame.kind.name}, which only a worker may send")
@@ -135,7 +136,9 @@ def _read_form(frame: Frame, forms: Mapping[Kind, type]) -> Any:
     forms = {Kind.HELLO: Hello, Kind.EVENT: Event, Kind.LOG: LogMessage, **forms}
     if frame.kind not in forms:
         raise ChannelFault(f"a {frame.kind.name}, which it may not send")
-    return _read(frame, lambda: from_json(forms[frame.kind], frame.content))
+    form = forms[frame.kind]
+    # The result of a single piece of work is judged by whom it is for.
+    return _read(frame, lambda: from_json(form, frame.content, trusted=form is Answer))
 
 
 def _read(frame: Frame, read: Callable[[], Any]) -> Any:
@@ -150,7 +153,7 @@ def _read(frame: Frame, read: Callable[[], Any]) -> Any:
 def _shown(error: Exception) -> str:
     """Return what is wrong in one line; a worker can make pydantic's own text as long as it likes."""
     if not isinstance(error, ValidationError):
-        return f"{error}"[:200]
+        return plain_text(f"{error}"[:200])
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(map(str, first["loc"][:8]))
-    return f"{place}: {first['msg']}"[:200]
+    return plain_text(f"{place}: {first['msg']}"[:200])

@@ -52,8 +52,15 @@ def _fields(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[s
     for name, node in schema.get("properties", {}).items():
         kind = _type(node, definitions)
         default = ... if name in required else _default(node, kind)
-        fields[name] = (kind, Field(default, description=node.get("description")))
+        form = _format(node)
+        fields[name] = (kind, Field(default, description=node.get("description"), json_schema_extra=form))
     return fields
+
+
+def _format(node: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the format of a text for the schema of the class that is made: it tells which options are paths."""
+    formats = (each["format"] for each in (node, *node.get("anyOf", ())) if "format" in each)
+    return next(({"format": each} for each in formats), None)
 
 
 def _default(node: Mapping[str, Any], kind: Any) -> Any:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import platform
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import importlib_metadata
 
+from realtts.documents import jsonable
 from realtts.wire.channel import ChannelClosed, Kind
 from realtts.wire.child import connect
 from realtts.wire.reading import Hello, outgoing
@@ -31,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     channel = connect(arguments)
 
     def report(event: Event) -> None:
+        event = replace(event, data=jsonable(dict(event.data)))
         with contextlib.suppress(ChannelClosed):
             channel.send(Kind.EVENT, outgoing(event))  # the ladder logs what cannot be sent
 

@@ -8,9 +8,9 @@
 - plain: `upstream`, `building`, `reference`, `plain`: chatterbox-tts itself, whose networks also read new voices;
   `watermark`: for both variants
 - optimized: `model`; `network`, `rows`, `utterance`, `body`, `llama`, `turbo`, `alignment`, `engine`: T3 on the
-  toolkit; `codec`, `flow`, `encoder`, `estimator`, `estimator_parts`, `estimator_rows`, `prepared`, `layout`,
-  `solver`, `noise`, `vocoder`, `vocoder_body`, `vocoder_graphs`, `streaming`: S3Gen; `speaking`, `desk`, `optimized`:
-  requests to chunks, who computes next, and the hooks
+  toolkit; `codec`, `flow`, `encoder`, `estimator`, `estimator_parts`, `estimator_joined`, `estimator_rows`,
+  `prepared`, `layout`, `solver`, `noise`, `vocoder`, `vocoder_body`, `vocoder_graphs`, `streaming`: S3Gen;
+  `speaking`, `desk`, `optimized`: requests to chunks, who computes next, and the hooks
 - for tools: `testing`, `replay`: tokens, logits and scores; `checkpoint`, `vocabulary`: random weights in upstream's
   files
 - `providers`: the names of the first Chatterbox document

@@ -7,6 +7,7 @@ the same decisions are made inside the step, on the device, from tensors of fixe
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,9 +27,15 @@ _NEVER, _ALWAYS = -(2.0**15), 2.0**15
 _LEAST_TEXT = 5
 """With so few text tokens, begin and end included, the end is never held back."""
 
+_SPOKEN = 3
+"""A text is spoken once one of its last tokens is, so many of them."""
+
 _TOO_LONG = 5.0
 """Attention, summed over frames of 40 ms, to the end of a text that is spoken, or back to its middle: more of it
-counts as a hallucination."""
+counts as a hallucination. As much of it does at the end."""
+
+_FRAME, _BEFORE, _LATEST = 2, 5, 6
+"""Columns of a row's numbers, see `Alignment`."""
 
 
 class Alignment:
@@ -44,7 +51,9 @@ class Alignment:
 
     Attributes:
         state: What a row has of its own, by name, (rows, ...) each, for `RowLoop.row_state`. A row begins with zeros
-            beside what `beginning` returns.
+            beside what `beginning` returns. Numbers, which are read and written together: text tokens, whether it is
+            watched, frames, the place in the text, whether that is spoken, the last token but one, and the last one.
+            Sums of attention after that: to each of the text's last tokens, and back to its middle.
     """
 
     def __init__(
@@ -53,24 +62,12 @@ class Alignment:
         self.taps = Taps(HEADS, rows=cache_rows, cap=cap, device=device)
         self._begin, self._stop = text_begin, stop
         self._columns = torch.arange(cap - text_begin, device=device)
-
-        def zeros(*shape: int, dtype: torch.dtype = torch.int64) -> Tensor:
-            return torch.zeros(rows, *shape, dtype=dtype, device=device)
-
-        self._length, self._frame, self._position = zeros(), zeros(), zeros()
-        self._complete, self._watched = zeros(dtype=torch.bool), zeros(dtype=torch.bool)
-        self._tail, self._again = zeros(3, dtype=torch.float32), zeros(dtype=torch.float32)
-        self._tokens = zeros(2)
-        self.state = {
-            "alignment.length": self._length,
-            "alignment.watched": self._watched,
-            "alignment.frame": self._frame,
-            "alignment.position": self._position,
-            "alignment.complete": self._complete,
-            "alignment.tail": self._tail,
-            "alignment.again": self._again,
-            "alignment.tokens": self._tokens,
-        }
+        self._last = torch.arange(_SPOKEN, device=device)[:, None]
+        self._limits = torch.full((_SPOKEN + 1,), _TOO_LONG, device=device)
+        self._limits[-1:] = torch.nextafter(self._limits[-1:], self._limits.new_full((1,), math.inf))
+        self._numbers = torch.zeros(rows, _LATEST + 1, dtype=torch.int64, device=device)
+        self._sums = torch.zeros(rows, _SPOKEN + 1, device=device)
+        self.state = {"alignment.numbers": self._numbers, "alignment.sums": self._sums}
 
     @staticmethod
     def beginning(length: int, *, watched: bool) -> dict[str, Tensor]:
@@ -80,11 +77,11 @@ class Alignment:
             length: Its number of text tokens, begin and end included.
             watched: Whether it is watched; if not it ends whenever its end token is drawn.
         """
-        return {"alignment.length": torch.tensor(length), "alignment.watched": torch.tensor(watched)}
+        return {"alignment.numbers": torch.tensor([length, int(watched), *[0] * (_LATEST - 1)])}
 
     def follow(self, tokens: Tensor, rows: Tensor) -> None:
         """Remember the last two tokens of some rows; called inside the step with int64 (n,) each."""
-        store(self._tokens, rows, torch.stack([self._tokens[rows, 1], tokens], 1))
+        store(self._numbers[:, _BEFORE:], rows, torch.stack([self._numbers[rows, _LATEST], tokens], 1))
 
     def __call__(self, scores: Tensor, step: Tensor, rows: Tensor) -> Tensor:
         """Hold the end back while text is left; force it when the model repeats itself or does not stop.
@@ -94,16 +91,26 @@ class Alignment:
             step: int64 (n,): tokens drawn so far.
             rows: int64 (n,): those that are drawn.
         """
-        length, watched, tokens = self._length[rows], self._watched[rows], self._tokens[rows]
-        current, too_long, repeats = self._update(self._attention(length, rows), length, rows)
-        stutters = (step >= 2) & (tokens[:, 0] == tokens[:, 1])
-        early = (current < length - 3) & (length > _LEAST_TEXT) & watched
-        force = (too_long | repeats | stutters) & watched
-        stop = torch.arange(scores.shape[1], device=scores.device) == self._stop
-        scores = scores.masked_fill(early[:, None] & stop, _NEVER)
-        return torch.where(force[:, None], torch.where(stop, _ALWAYS, _NEVER), scores)
+        length, watched, frame, position, spoken, before, latest = self._numbers.index_select(0, rows).unbind(1)
+        end = length - _SPOKEN
+        attention = self._attention(frame, end, rows)
+        current = attention.argmax(1)
+        # Attention that leaps far ahead or back is noise: the position stays.
+        ahead = current - position
+        position = torch.where(ahead.clamp(-3, 6) == ahead, current, position)
+        too_much = self._added(attention, end, spoken, rows)
+        moved = torch.stack([frame + 1, position, spoken | (position >= end)], 1)
+        store(self._numbers[:, _FRAME:_BEFORE], rows, moved)
+        watch = watched.bool()
+        # Of few text tokens the end is never held back.
+        early = (current.clamp(min=_LEAST_TEXT - _SPOKEN) < end) & watch
+        force = (too_much | ((step >= 2) & (before == latest))) & watch
+        stop = scores[:, self._stop].masked_fill(early, _NEVER).masked_fill(force, _ALWAYS)
+        scores = scores.masked_fill(force[:, None], _NEVER)
+        scores[:, self._stop] = stop
+        return scores
 
-    def _attention(self, length: Tensor, rows: Tensor) -> Tensor:
+    def _attention(self, frame: Tensor, end: Tensor, rows: Tensor) -> Tensor:
         """Return the attention of the latest frame to each text token, averaged over the heads: (n, columns).
 
         Upstream ignores text tokens beyond the number of frames. Of the first frame, that of the prompt, this leaves
@@ -111,28 +118,17 @@ class Alignment:
         """
         # The cache's conditional rows come first, one for each row: (heads, rows, slots) -> (n, columns).
         attention = self.taps.step[:, rows, self._begin :].mean(0)
-        text = self._columns < length[:, None]
-        return attention.masked_fill(~(text & (self._columns <= self._frame[rows, None])), 0.0)
+        furthest = torch.minimum(frame, end + (_SPOKEN - 1))
+        return attention.masked_fill(self._columns > furthest[:, None], 0.0)
 
-    def _update(self, attention: Tensor, length: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Move on by a frame.
+    def _added(self, attention: Tensor, end: Tensor, spoken: Tensor, rows: Tensor) -> Tensor:
+        """Add the attention of a frame behind the text's end, and return where it is too much, bool (n,).
 
-        Returns:
-            Each (n,): the text token that is spoken, whether the end lasts too long, whether text is repeated.
+        Where nothing was spoken yet nothing is added, and nothing is too much.
         """
-        was_complete, position = self._complete[rows], self._position[rows]
-        current = attention.argmax(1)
-        # Attention that leaps far ahead or back is noise: the position stays.
-        ahead = current - position
-        position = torch.where((ahead > -4) & (ahead < 7), current, position)
-        complete = was_complete | (position >= length - 3)
-        from_end = length[:, None] - self._columns
-        ends = [(attention * (from_end == 3 - column)).sum(1) * was_complete for column in range(3)]
-        tail = self._tail[rows] + torch.stack(ends, 1)
-        again = self._again[rows] + attention.masked_fill(from_end <= 5, 0.0).amax(1) * was_complete
-        for tensor, value in (
-            (self._position, position), (self._complete, complete), (self._tail, tail), (self._again, again),
-            (self._frame, self._frame[rows] + 1),
-        ):  # fmt: skip
-            store(tensor, rows, value)
-        return current, complete & (tail.amax(1) >= _TOO_LONG), complete & (again > _TOO_LONG)
+        behind = self._columns - end[:, None]  # (n, columns): 0 is the first of the text's last tokens
+        ends = (attention[:, None] * (behind[:, None] == self._last)).sum(2)  # (n, 1, c) * (n, 3, c) -> (n, 3)
+        again = attention.masked_fill(behind >= -2, 0.0).amax(1, keepdim=True)
+        sums = self._sums.index_select(0, rows) + torch.cat([ends, again], 1) * spoken[:, None]
+        store(self._sums, rows, sums)
+        return (sums >= self._limits).any(1)

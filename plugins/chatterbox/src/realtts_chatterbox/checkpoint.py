@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["write_checkpoint"]
+__all__ = ["T3_SIZES", "write_checkpoint"]
 
-_T3_SIZES = {
+T3_SIZES = {
     ("english", "full"): T3Sizes(),
     ("multilingual", "full"): T3Sizes(text_vocabulary=2454),
     ("turbo", "full"): T3Sizes(layers=24, text_vocabulary=50276, speech_vocabulary=6563),
@@ -36,6 +36,8 @@ _T3_SIZES = {
         layers=3, hidden=128, heads=2, intermediate=512, text_vocabulary=1024, speech_vocabulary=6563
     ),
 }
+"""Of T3, by model and size."""
+
 _S3GEN_SIZES = {
     "full": S3GenSizes(),
     "tiny": S3GenSizes(
@@ -73,7 +75,7 @@ _PITCH_SPREAD = 30.0
 def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: float, f0_bias: float) -> None:
     """Write a checkpoint; see `realtts_chatterbox.testing.write_random_checkpoint`."""
     draw = torch.Generator().manual_seed(seed)
-    sizes = _T3_SIZES[model, size]
+    sizes = T3_SIZES[model, size]
     save_file(_t3(model, sizes, eos_bias, draw), path / T3_FILES[model])
     s3gen = _random(empty_s3gen(model, _S3GEN_SIZES[size]), draw, _s3gen_spread)
     _shape_vocoder(s3gen, f0_bias)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.fused import why_not
 from realtts.accel.precision import name_of
 from realtts.accel.weights.tensorfile import Tensors
 from realtts.contract import timing
@@ -83,6 +84,12 @@ class Codec:
         """What the flow's estimator multiplies in: a type's name, or ``"int8"``; known after `convert`."""
         estimator = self.flow.estimator
         return "int8" if estimator.rounded else name_of(estimator.dtype)
+
+    def join(self) -> None:
+        """Run what is between the products of the flow's estimator by `realtts.accel.fused`, where that works."""
+        estimator = self.flow.estimator
+        if not estimator.rounded and why_not(estimator.device, estimator.dtype) is None:
+            estimator.join()
 
     @property
     def dtype(self) -> torch.dtype:

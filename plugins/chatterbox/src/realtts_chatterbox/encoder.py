@@ -15,6 +15,7 @@ from torch.nn import functional
 from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
 from realtts.accel.layers.dense import causal_conv, linear, product, wide
 from realtts.accel.weights.state_reader import children
+from realtts_chatterbox.layout import bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,6 +41,9 @@ class Encoder:
         state: Upstream's tensors without prefix; each is read once.
         device: Where to compute.
         fused: Use torch's fused attention instead of matrix products.
+
+    Attributes:
+        padded: Pad that attention to a few lengths, for a GPU, where libraries prepare for each; may be set.
     """
 
     def __init__(self, state: State, device: torch.device, *, fused: bool = False) -> None:
@@ -54,6 +58,7 @@ class Encoder:
             for stage in ("encoders", "up_encoders")
         ]
         self._after = _pair(read, "after_norm")
+        self.padded = False
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the features of one request: float32 (tokens, channels) -> (2 * tokens, channels)."""
@@ -72,7 +77,7 @@ class Encoder:
     def _conformed(self, stage: int, x: Tensor) -> Tensor:
         positions = _positions(len(x), x.shape[1], x.device)
         for layer in self._stages[stage]:
-            x = layer(x, positions)
+            x = layer(x, positions, bucket(len(x)) if self.padded else len(x))
         return x
 
 
@@ -102,14 +107,17 @@ class _Layer:
         pairs = [_pair(read, f"{name}{part}") for part in parts]
         self._out, self._up, self._down, self._norm_mha, self._norm_ff = pairs
 
-    def __call__(self, x: Tensor, positions: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, positions: Tensor, frames: int) -> Tensor:
         normed = functional.layer_norm(x, x.shape[1:], *self._norm_mha, eps=_NORM_EPS)
-        x = linear(self._attended(normed, positions), *self._out).add_(x)
+        x = linear(self._attended(normed, positions, frames), *self._out).add_(x)
         h = functional.silu(linear(functional.layer_norm(x, x.shape[1:], *self._norm_ff, eps=_NORM_EPS), *self._up))
         return linear(h, *self._down).add_(x)
 
-    def _attended(self, x: Tensor, positions: Tensor) -> Tensor:
-        """Attend with relative positions (Transformer-XL, arXiv:1901.02860): (n, h * d) -> (n, h * d)."""
+    def _attended(self, x: Tensor, positions: Tensor, frames: int) -> Tensor:
+        """Attend with relative positions (Transformer-XL, arXiv:1901.02860): (n, h * d) -> (n, h * d).
+
+        Torch's fused attention is given so many frames, of which those behind the n are hidden.
+        """
         n, heads, width = len(x), self._heads, self._width
         q, k, v = linear(x, *self._qkv).view(n, 3, heads, width).unbind(1)  # (n, 3 * h * d) -> three of (n, h, d)
         p = linear(positions, self._pos).view(2 * n - 1, heads, width).transpose(0, 1)  # (h, 2 n - 1, d)
@@ -120,7 +128,12 @@ class _Layer:
         far = far.contiguous().as_strided((heads, n, n), (n * (2 * n - 1), 2 * n - 2, 1), n - 1)
         if self._fused:
             scale = 1 / math.sqrt(width)
-            return attend((near * (scale * QUERY_SCALE))[None], k[None], v[None], fused=True, mask=far * scale)[0]
+            near, far = near * (scale * QUERY_SCALE), far * scale
+            if frames > n:
+                near, k, v = (functional.pad(part, (0, 0, 0, frames - n)) for part in (near, k, v))
+                seen = functional.pad(far, (0, frames - n), value=float("-inf"))
+                far = functional.pad(seen, (0, 0, 0, frames - n))  # who is padding itself may see anything
+            return attend(near[None], k[None], v[None], fused=True, mask=far)[0, :n]
         weights = product(near, k).add_(far).div_(math.sqrt(width)).softmax(-1)
         return product(weights, v.transpose(1, 2)).transpose(0, 1).reshape(n, heads * width)  # (h, n, d) -> (n, h * d)
 

@@ -19,6 +19,7 @@ from realtts.accel.layers.positions import time_waves
 from realtts.accel.weights.state_reader import children
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts_chatterbox import estimator_parts, estimator_rows
+from realtts_chatterbox.estimator_joined import JoinedLayers
 from realtts_chatterbox.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -90,6 +91,21 @@ class Estimator:
         # The part of the first convolution and residual that reads the conditioning is computed once for all steps.
         self._products = _multiplications(state) - first.conditioning[0].numel() - first.conditioning[1].numel()
         self._shared = first.conv1.weight.numel() + first.residual[0].numel()
+        self._joined: JoinedLayers | None = None
+
+    def join(self) -> None:
+        """Run what is between the products by `realtts.accel.fused` from now on; not where they are rounded."""
+        assert not self.rounded
+        blocks = [[block for block in stage if isinstance(block, estimator_parts.Block)] for stage in self._blocks]
+        assert isinstance(self._final, estimator_parts.ConvNorm)
+        self._joined = JoinedLayers(
+            self._resnets, blocks, down=self._down, up=self._up, final=self._final, proj=self._proj
+        )
+
+    @property
+    def joined(self) -> bool:
+        """Whether that is so."""
+        return self._joined is not None
 
     def flops(self, frames: int, rows: int) -> int:
         """Return the floating-point operations of one evaluation: products, convolutions and attention.
@@ -132,7 +148,13 @@ class Estimator:
         fixed[0][conditional] += causal_conv(conditioning, first.conditioning[0], None)
         fixed[1][conditional] += linear(conditioning, first.conditioning[1])
         moved = torch.stack([linear(embedded, *resnet.time) for resnet in self._resnets])
-        return Prepared(layout, fixed[0], fixed[1], moved.to(self.dtype))
+        return Prepared(layout, fixed[0], fixed[1], moved.to(self.dtype), silent=self._silent(layout))
+
+    def _silent(self, layout: Layout) -> Tensor | None:
+        if self._joined is None:
+            return None
+        silent = torch.zeros(layout.packing.frames, dtype=torch.bool, device=self.device)
+        return silent.index_fill_(0, layout.gaps, True)
 
     def __call__(self, x: Tensor, step: int, prepared: Prepared) -> Tensor:
         """Evaluate the velocity at one time.
@@ -145,6 +167,8 @@ class Estimator:
         Returns:
             float32 (frames of all rows, 80); without meaning in gaps and padding.
         """
+        if self._joined is not None:
+            return self._joined(x, step, prepared)
         gaps = prepared.layout.gaps
         h = self._first(x, step, prepared)
         skip = h = self._attended(0, h, prepared)

@@ -1,5 +1,6 @@
 """The layers of the flow's estimator over packed frames, in one floating-point type.
 
+Each computes in two ways: by operations of torch, and with `realtts.accel.fused`, in fewer launches (``joined``).
 `realtts_chatterbox.estimator_rows` has the same with int8 weights and activations.
 """
 
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from realtts.accel.fused.norms import add_norm, norm_mish
 from realtts.accel.kernels.rows import attend_packed
 from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
 from realtts.accel.layers.dense import causal_conv, linear, mish, wide
@@ -28,10 +30,14 @@ if TYPE_CHECKING:
     Read = Callable[[str], Tensor]
     """Reads a tensor by its name, in float32 on the device."""
 
-__all__ = ["HEAD_DIM", "Block", "Conv", "ConvNorm", "Resnet", "attend_natively", "qkv_weight"]
+__all__ = ["HEAD_DIM", "Block", "Conv", "ConvNorm", "Resnet", "attend_natively", "qkv_weight", "with_gaps"]
 
 HEAD_DIM = 64
 """Width of an attention head."""
+
+_EPS = 1e-5
+_ALIGNED = 16
+"""Values that a line of a mask is a multiple of; torch copies others at each call."""
 
 
 class Conv:
@@ -48,7 +54,11 @@ class Conv:
     def __call__(self, x: Tensor, gaps: Tensor) -> Tensor:
         """Convolve (frames, channels), whose gaps are set to zero."""
         # Zeros in the gaps: what the convolution sees before a sequence must not be the end of another.
-        return causal_conv(x.index_fill_(0, gaps, 0), self.weight, self.bias)
+        return self.convolved(x.index_fill_(0, gaps, 0))
+
+    def convolved(self, x: Tensor) -> Tensor:
+        """Convolve (frames, channels) whose gaps are zero."""
+        return causal_conv(x, self.weight, self.bias)
 
 
 class ConvNorm(Conv):
@@ -65,6 +75,12 @@ class ConvNorm(Conv):
     def activated(self, x: Tensor) -> Tensor:
         """Apply norm and Mish to the convolution's output."""
         return mish(functional.layer_norm(x, x.shape[1:], *self._norm))
+
+    def joined(
+        self, x: Tensor, *, shift: Tensor | None = None, residual: Tensor | None = None, silent: Tensor | None = None
+    ) -> Tensor:
+        """Apply norm and Mish to the convolution's output, then add, all in one launch."""
+        return norm_mish(x, *self._norm, shift=shift, residual=residual, silent=silent)
 
 
 class Resnet:
@@ -96,6 +112,11 @@ class Resnet:
         """Compute the second convolution and add what goes past both."""
         return self.conv2(h, gaps).add_(residual)
 
+    def joined(self, convolved: Tensor, residual: Tensor, time: Tensor, silent: Tensor | None) -> Tensor:
+        """Go on behind the first convolution, in a launch each for norms and convolution."""
+        h = self.conv1.joined(convolved, shift=time, silent=silent)
+        return self.conv2.joined(self.conv2.convolved(h), residual=residual)
+
 
 class Block:
     """Attention and a feed-forward network, each behind a norm.
@@ -120,6 +141,38 @@ class Block:
         x = linear(self._mixed(qkv, prepared), *self._out).add_(x)
         h = functional.gelu(linear(functional.layer_norm(x, x.shape[1:], *self._norm3), *self._up))
         return linear(h, *self._down).add_(x)
+
+    @property
+    def first_norm(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the norm before the attention."""
+        return self._norm1
+
+    def joined(
+        self, x: Tensor, h: Tensor, after: Block | None, prepared: Prepared, keys: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the block.
+
+        Args:
+            x: (frames, channels).
+            h: Its first norm.
+            after: The block behind it, whose first norm is returned; None: the last, whose gaps become silent.
+            prepared: As of `__call__`.
+            keys: Mask of all frames with their gaps, from `with_gaps`, or None.
+
+        Returns:
+            What comes out, and a norm of it.
+        """
+        qkv = linear(h, self._qkv)
+        mixed = self._mixed(qkv, prepared) if keys is None else self._mixed_with_gaps(qkv, keys)
+        x, h = add_norm(x, linear(mixed, *self._out), *self._norm3, eps=_EPS)
+        h = linear(functional.gelu(linear(h, *self._up)), *self._down)
+        norm, silent = (self._norm1, prepared.silent) if after is None else (after.first_norm, None)
+        return add_norm(x, h, *norm, silent=silent, eps=_EPS)
+
+    def _mixed_with_gaps(self, qkv: Tensor, keys: Tensor) -> Tensor:
+        """Attend as `_mixed` does, of equally long sequences whose gaps are masked: nothing is copied."""
+        q, k, v = qkv.view(len(keys), -1, 3, self._heads, HEAD_DIM).permute(2, 0, 3, 1, 4)
+        return attend(q, k, v, fused=True, mask=keys).view(len(qkv), -1)
 
     def _mixed(self, qkv: Tensor, prepared: Prepared) -> Tensor:
         """Attend within each sequence: (frames, 3 * heads * d) -> (frames, heads * d)."""
@@ -154,3 +207,10 @@ def attend_natively(qkv: Tensor, packing: Packing, gaps: Tensor, heads: int, *, 
     out = qkv.new_empty(len(qkv), heads * HEAD_DIM)
     attend_packed(qkv, out, heads=heads, spans=packing.sequences, exact=exact)
     return out.index_fill_(0, gaps, 0)
+
+
+def with_gaps(mask: Tensor) -> Tensor:
+    """Lengthen a mask (rows, 1, 1, frames) by a gap, in memory whose lines begin where attention's kernels want."""
+    frames = mask.shape[3] + GAP
+    lengthened = functional.pad(mask, (0, GAP + -frames % _ALIGNED), value=float("-inf"))
+    return lengthened[..., :frames]

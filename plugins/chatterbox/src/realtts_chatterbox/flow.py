@@ -137,6 +137,7 @@ class Flow:
     def use_graphs(self, backend: GraphBackend) -> None:
         """Solve by graphs of this backend from now on, each captured when a length first needs it."""
         self._solver = GraphedSolver(self.estimator, backend)
+        self._encoder.padded = True
 
     def seal(self) -> None:
         """Capture nothing from now on; what has no graph is solved without."""

@@ -77,12 +77,10 @@ def report_details(context: Context, model: OptimizedModel) -> None:
     decoder = model.engine.t3.decoder
     details = {
         **model.engine.details,
-        "quantization": decoder.precision.weights if decoder.precision.weights in {"int8", "int4"} else "none",
         "flow_dtype": model.codec.precision,
         **attention_beside(context, model.codec.dtype, HEAD_SIZE, graphs=model.codec.graphed),
         **({"attention": kernel} if (kernel := model.codec.attention or "").startswith("native") else {}),
         "t3_attention": attention_of(context, decoder).chosen,
-        "compile": False,  # torch.compile is not used: what is fused is fused by hand
         **model.turns.details,
     }
     context.report(Event("optimization.details", data=details))

@@ -221,6 +221,12 @@ class T3:
         return utterance.params.guidance if self._body.has_guidance else 0.0
 
     def _guides(self, utterance: Utterance) -> bool:
+        """Tell whether an utterance has a second row: with graphs all have, of no weight where they want no guidance.
+
+        A loop of their own would be captured when the first of them comes.
+        """
+        if self._backend is not None:
+            return self._body.has_guidance
         return self._guidance(utterance) != 0
 
     def _new_loop(self, guides: bool, cap: int) -> RowLoop:

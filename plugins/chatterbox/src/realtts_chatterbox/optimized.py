@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs, why_no_native
+from realtts.accel.decoder.rungs import (
+    decoder_rungs,
+    fuses,
+    graphs_of,
+    is_exact,
+    precision_of,
+    why_no_graphs,
+    why_no_native,
+)
 from realtts.accel.finite import blaming, check_output
 from realtts.accel.layers.flow_rungs import attention_kernel, uses_w8a8, why_no_w8a8, with_w8a8
 from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
@@ -81,6 +89,8 @@ class Optimized:
         heads, graphs = model.weights.s3gen_sizes.estimator_heads, graphs_of(context) is not None
         kernel = attention_kernel(context, dtype, heads, HEAD_SIZE, w8a8=rounded, graphs=graphs)
         model.codec.convert(model.weights.s3gen_state, dtype, attention=kernel, rounded=rounded)
+        if fuses(context):
+            model.codec.join()
         model.turns.add("codec", model.codec)  # with offloading it leaves the device to T3 now
 
     @hookimpl

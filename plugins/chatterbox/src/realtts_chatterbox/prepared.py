@@ -24,6 +24,7 @@ class Prepared:
         times: What the time adds in each residual block at each step, (blocks, steps, channels).
         mask: Added to the attention scores of each key, (rows of all requests, 1, 1, frames): 0, or -inf for padding.
             None: nothing is padded. With a mask, all sequences of the packing are equally long.
+        silent: bool (frames,): frames of the gaps, for `realtts_chatterbox.estimator_joined`; else None.
     """
 
     layout: Layout
@@ -31,3 +32,4 @@ class Prepared:
     residual: Tensor
     times: Tensor
     mask: Tensor | None = None
+    silent: Tensor | None = None

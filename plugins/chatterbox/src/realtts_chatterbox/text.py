@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from realtts.errors import CheckpointMissing, UnknownLanguage
+from realtts.kit.libraries import reading_by_library
 from realtts.kit.reading import read_list, unreadable
 from realtts.text import is_picture, readable_text
 from realtts_chatterbox.languages import LANGUAGES
@@ -78,10 +79,8 @@ class TextReader:
         self.kind = kind
         self._cangjie = files.get("Cangjie5_TC.json")
         path = files["tokenizer_config.json" if kind == "turbo" else _VOCABULARIES[kind]]
-        try:
+        with reading_by_library(path):
             self._tokenizer: Any = _turbo(path) if kind == "turbo" else _Characters(path, kind)
-        except Exception as error:
-            raise unreadable(path, error) from error
         self._special = frozenset(_special_of(self._tokenizer))
         self._reads = functools.lru_cache(maxsize=1 << 14)(self._has)
 
@@ -136,7 +135,7 @@ class TextReader:
     def _all_ids(self, text: str, language: str | None) -> tuple[int, ...]:
         text = self._neutral(punctuated(text, self.kind))
         if self.kind == "turbo":
-            return tuple(self._tokenizer(text, truncation=True).input_ids)
+            return tuple(self._tokenizer(text).input_ids)
         language = language or LANGUAGES[0]
         if self.kind == "multilingual":
             self._require(language)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.fused import norms as fused
 from realtts.accel.kernels.rows import attend_packed
 from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
 from realtts.accel.layers.positions import frequencies
@@ -80,13 +81,14 @@ class Attention:
         self.qkv = products.add(weight, bias)
         self.out = products.add(*weights.both(f"{name}to_out.0", architecture.dim, width))
 
-    def mix(self, qkv: Tensor, layout: Layout, rotary: Tensor) -> Tensor:
+    def mix(self, qkv: Tensor, layout: Layout, rotary: Tensor, *, joined: bool = False) -> Tensor:
         """Attend within each sequence.
 
         Args:
             qkv: What `qkv` gives, (frames, 3 * heads * 64); may be changed.
             layout: Of the frames.
             rotary: Tables for the longest sequence at least, float32 for realtts-native.
+            joined: Rotate by one of `realtts.accel.fused`.
 
         Returns:
             (frames, heads * 64).
@@ -100,9 +102,12 @@ class Attention:
         groups = []
         for piece in layout.pieces(qkv):
             count, rows, length, _ = piece.shape
+            if joined:
+                rows_of = piece.view(-1, 3, self._heads, HEAD_SIZE)  # (requests, rows, frames, 3*h*64) -> frames first
+                fused.rotate(rows_of, *rotary.unbind(0), frames=length, heads=self._rotated_heads)
             # (requests, rows, frames, 3*h*64) -> (3, sequences, h, frames, 64)
             split = piece.view(count * rows, length, 3, self._heads, HEAD_SIZE).permute(2, 0, 3, 1, 4)
-            q, k = self._with_positions(split[:2], rotary)
+            q, k = split[:2] if joined else self._with_positions(split[:2], rotary)
             mixed = attend(q, k, split[2], fused=self._kernel == "torch", mask=mask)
             groups.append(mixed.view(-1, width))  # (sequences, frames, h*64) -> 2-D
         return groups[0] if len(groups) == 1 else torch.cat(groups)

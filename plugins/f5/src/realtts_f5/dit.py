@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from realtts.accel.fused.norms import add_norm
 from realtts.accel.kernels import Dense, DenseLayers
 from realtts.accel.kernels.rows import RowLayer, RowLayers
 from realtts.accel.layers.dense import linear
@@ -51,6 +52,7 @@ class DiT:
         self._proj = weights.both(f"{name}proj_out", MELS, dim)
         self._products: DenseLayers | RowLayers = DenseLayers(torch.float32)
         self._blocks: list[_Block] = []
+        self._joined = False
 
     def convert(self, weights: StateReader, products: DenseLayers | RowLayers, *, attention: str) -> None:
         """Read the blocks and cast them.
@@ -65,13 +67,15 @@ class DiT:
         names = [f"{self._name}transformer_blocks.{index}." for index in range(self._architecture.depth)]
         self._blocks = [_Block(weights, name, self._architecture, products, attention) for name in names]
 
-    def pack(self, compiler: Compiler | None) -> None:
+    def pack(self, compiler: Compiler | None, *, joined: bool = False) -> None:
         """Lay the blocks' weights out for the kernels that compute them.
 
         Args:
             compiler: Makes the compiled form of a function; what lies before attention in a block and what lies behind
                 it are compiled once for all blocks. None: nothing is compiled.
+            joined: Gate, residual and norm are one of `realtts.accel.fused`, and so is the rotation.
         """
+        self._joined = joined
         if compiler is None or isinstance(self._products, RowLayers):
             self._products.pack()
             return
@@ -108,9 +112,20 @@ class DiT:
             float32 (frames, 100).
         """
         blocks, last = step
+        if self._joined:
+            return self._by_operations(x, blocks, last, layout, rotary)
         for block, modulation in zip(self._blocks, blocks.unbind(0), strict=True):
             x = block(x, modulation, layout, rotary)
         return linear(functional.layer_norm(x.float(), x.shape[1:], last[0], last[1], _EPS), *self._proj)
+
+    def _by_operations(self, x: Tensor, blocks: Tensor, last: Tensor, layout: Layout, rotary: Tensor) -> Tensor:
+        """Evaluate the network with each norm computed where the sum before it is."""
+        scale, shift = blocks[0, 0], blocks[0, 1]
+        h = functional.layer_norm(x, x.shape[1:], scale, shift, _EPS)
+        for index, block in enumerate(self._blocks):
+            after = blocks[index + 1] if index + 1 < len(self._blocks) else last
+            x, h = block.by_operations(x, h, blocks[index], after, layout, rotary)
+        return linear(h, *self._proj)
 
 
 class _Block:
@@ -148,6 +163,28 @@ class _Block:
         x = x.addcmul_(gate, attention.out(attention.mix(qkv, layout, rotary)))
         h = self._up(functional.layer_norm(x, x.shape[1:], scale2, shift2, _EPS))
         return x.addcmul_(gate2, self._down(h))
+
+    def by_operations(  # noqa: PLR0917 - called in one place
+        self, x: Tensor, h: Tensor, modulation: Tensor, after: Tensor, layout: Layout, rotary: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the block.
+
+        Args:
+            x: (frames, dim).
+            h: Its first norm.
+            modulation: As of `__call__`.
+            after: Scale and shift of the norm behind the block, (2 or more, dim); its type is that norm's.
+            layout: Of the frames.
+            rotary: Tables of positions.
+
+        Returns:
+            What comes out, and its norm.
+        """
+        _, _, gate, scale2, shift2, gate2 = modulation.unbind(0)
+        attention = self._attention
+        mixed = attention.mix(attention.qkv(h), layout, rotary, joined=True)
+        x, h = add_norm(x, attention.out(mixed), scale2, shift2, gate=gate, eps=_EPS)
+        return add_norm(x, self._down(self._up(h)), after[0], after[1], gate=gate2, eps=_EPS)
 
     def _rounded(self, x: Tensor, modulation: Tensor, layout: Layout, rotary: Tensor) -> Tensor:
         """Compute the same with norms, gates and sums as part of the products."""

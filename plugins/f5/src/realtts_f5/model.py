@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel import fused
 from realtts.accel.compile import CompiledCallable, compiled
-from realtts.accel.decoder.rungs import attention_beside, graphs_of
+from realtts.accel.decoder.rungs import attention_beside, fuses, graphs_of
 from realtts.accel.layers.flow_rungs import attention_kernel, uses_w8a8
 from realtts.accel.offload.sharing import DeviceSharing
 from realtts.accel.precision import name_of
@@ -111,14 +112,19 @@ def pack_network(context: Context, model: OptimizedModel, network: Network) -> N
         CaptureFailed: The step cannot be captured.
     """
     model.pieces = []
-    network.pack(_compiler(model.pieces) if context.settings.compile is True else None)
+    # A request that asks for float32 asks for the rounding of the reference.
+    wanted = fuses(context) and (network.dtype != torch.float32 or context.settings.compile is True)
+    lacking = fused.why_not(context.device, network.dtype) if wanted else None
+    joined = wanted and lacking is None
+    compiles = context.settings.compile is True and not joined
+    network.pack(_compiler(model.pieces) if compiles else None, joined=joined)
     model.network = network
     model.turns.add("flow", network)
     backend = graphs_of(context)
     if backend is not None:
         model.graphs = Graphs(network, backend=backend)
         model.graphs.capture_all(LONGEST_FRAMES, rows=2)
-    _report_network(context, model, network)
+    _report_network(context, model, network, lacking)
 
 
 def network_for(context: Context, model: OptimizedModel, ask: Ask) -> Network:
@@ -171,8 +177,8 @@ def _compiled_details(model: OptimizedModel) -> dict[str, object]:
     return {"compile": ran, **({"no_compile": reasons[0]} if reasons else {})}
 
 
-def _report_network(context: Context, model: OptimizedModel, network: Network) -> None:
-    """Tell the status how the network computes."""
+def _report_network(context: Context, model: OptimizedModel, network: Network, lacking: str | None) -> None:
+    """Tell the status how the network computes, and why it is not fused where that was wanted."""
     graphs = model.graphs is not None
     details = {
         **attention_beside(context, network.dtype, HEAD_SIZE, graphs=graphs),
@@ -180,6 +186,8 @@ def _report_network(context: Context, model: OptimizedModel, network: Network) -
         **_compiled_details(model),
         **model.turns.details,
         "cuda_graphs": graphs,
+        "fused": network.joined,
+        **({} if lacking is None else {"no_fused": lacking}),
         "dtype": name_of(network.dtype),
         "quantization": "w8a8" if network.rounded else "none",
     }

@@ -88,6 +88,7 @@ class Network:
         dtype: Of the blocks' activations; float32 until `convert`.
         rounded: Whether the blocks' products are of int8 weights and activations.
         attention: Kernel of the blocks' attention.
+        joined: Whether what is between the products runs by `realtts.accel.fused`, after `pack`.
 
     Raises:
         CheckpointMismatch: A float32 tensor is missing, misshapen or one too many for the architecture.
@@ -102,7 +103,7 @@ class Network:
         who: str = "checkpoint",
     ) -> None:
         self.architecture, self.device, self.dtype = architecture, device, torch.float32
-        self.rounded, self.attention, self._who = False, "own", who
+        self.rounded, self.attention, self.joined, self._who = False, "own", False, who
         weights = self._reader(state, cast=False)
         self._time = TimeEmbedding(weights, f"{_PREFIX}time_embed.", architecture.dim)
         self._text = TextEmbedding(weights, f"{_PREFIX}text_embed.", architecture)
@@ -133,14 +134,16 @@ class Network:
         weights.finish(_PREFIX)
         self.dtype, self.rounded, self.attention, self._schedule = dtype, rounded, attention, None
 
-    def pack(self, compiler: Compiler | None = None) -> None:
+    def pack(self, compiler: Compiler | None = None, *, joined: bool = False) -> None:
         """Lay the blocks' weights out for the kernels that compute them; results stay the same up to rounding.
 
         Args:
             compiler: Makes the compiled form of a function, as `realtts.accel.compile.compiled` does; None: none is
                 made.
+            joined: Run what is between the products by `realtts.accel.fused`.
         """
-        self._backbone.pack(compiler)
+        self.joined = joined
+        self._backbone.pack(compiler, joined=joined)
 
     def flops(self, frames: int, rows: int) -> int:
         """Count the operations of one evaluation: products and attention of the blocks.

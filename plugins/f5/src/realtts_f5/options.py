@@ -47,7 +47,9 @@ class F5Options(Options):
         None, description="Make the first clause a chunk of its own; none given: in a stream, which begins earlier so."
     )
     asr_model: str | None = Field(
-        None, description="Folder of a Whisper model that writes down a recording which comes without its text."
+        None,
+        description="Folder of a Whisper model that writes down a recording which comes without its text.",
+        json_schema_extra={"format": "path"},
     )
 
     length_limits: ClassVar[frozenset[str]] = frozenset({"fix_duration"})

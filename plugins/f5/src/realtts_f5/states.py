@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import torch
-
-from realtts.accel.weights.tensorfile import Tensors, read_pickled, read_state
-from realtts.kit.reading import unreadable
+from realtts.accel.weights.tensorfile import Tensors, check_named, read_pickled, read_state
 from realtts.kit.shards import is_index
 
 if TYPE_CHECKING:
@@ -47,6 +44,6 @@ def _trained(path: Path) -> State:
     for key in ("ema_model_state_dict", "model_state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise unreadable(path, TypeError("it holds something else than named tensors"))
-    return content
+    check_named(content, path)
+    state: State = content
+    return state

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from realtts.accel.fused.norms import add_norm
 from realtts.accel.kernels import DenseLayers
 from realtts.accel.kernels.rows import RowLayers
 from realtts.accel.layers.dense import linear
@@ -56,8 +57,10 @@ class UNetT:
             for index in range(depth)
         ]  # fmt: skip
 
-    def pack(self, compiler: Compiler | None) -> None:
+    def pack(self, compiler: Compiler | None, *, joined: bool = False) -> None:
         """Lay the blocks' weights out, as `realtts_f5.dit.DiT.pack`."""
+        for block in self._blocks:
+            block.joined = joined
         if compiler is None or isinstance(self._products, RowLayers):
             self._products.pack()
             return
@@ -108,12 +111,18 @@ class _Block:
         self._up = products.add(*weights.both(f"{name}4.ff.0.0", wide, dim), gelu=True)
         self._down = products.add(*weights.both(f"{name}4.ff.2", dim, wide))
         self.pieces: Pieces | None = None
+        self.joined = False
 
     def __call__(self, x: Tensor, skip: Tensor | None, layout: Layout, rotary: Tensor) -> Tensor:
         """Compute the block on (frames, dim); ``skip``, of the same shape, is what its counterpart was given."""
         if self._skip is not None and skip is not None:
             x = self._skip(torch.cat([x, skip], 1))
         attention = self._attention
+        if self.joined:
+            h = functional.rms_norm(x, x.shape[1:], self._norm1, _EPS)
+            mixed = attention.mix(attention.qkv(h), layout, rotary, joined=True)
+            x, h = add_norm(x, attention.out(mixed), self._norm2, None, eps=_EPS, rms=True)
+            return self._down(self._up(h)).add_(x)
         if self.pieces is not None:
             before, after = self.pieces
             mixed = attention.mix(before(x, self._norm1, *pairs_of(attention.qkv)), layout, rotary)

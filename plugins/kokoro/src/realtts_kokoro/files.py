@@ -172,7 +172,7 @@ def _names(file: Path) -> tuple[str, ...]:
     try:
         stat = file.stat()
         return _names_in(file, stat.st_mtime_ns, stat.st_size)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise CheckpointCorrupt(
             f"{file} cannot be read as an archive of voices: {error}", who=_WHO, fix="get the file anew"
         ) from error

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import io
+import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from realtts.errors import CheckpointCorrupt, VoiceNotFound, enumeration
-from realtts.exception_text import describe_error
+from realtts.kit.reading import reason_of
 from realtts.kit.voices import blend_parts, no_voice
 from realtts_kokoro.catalogue import VOICES, language_of, voice_info
 from realtts_kokoro.files import files_at_hand
@@ -32,6 +33,8 @@ _WHO = "provider 'kokoro'"
 _MOST_REMEMBERED = 64
 _ARCHIVE = b"PK\x03\x04"
 _ARRAY = b"\x93NUMPY"
+_MOST_BYTES = 64 << 20
+"""Largest table that is unpacked; those that are published have half a MiB."""
 
 
 class Voices:
@@ -95,19 +98,27 @@ class Voices:
         path = self._files[name]
         try:
             table = _read(path.read_bytes(), name)
-        except Exception as error:  # whatever numpy, zipfile and zlib make of a damaged file
-            raise _faulty(path, name, describe_error(error)) from error
+        except Exception as error:  # of an archive, its compression, or the array in it: each has its own
+            raise _faulty(path, name, reason_of(error)) from error
         if table.size == 0 or table.size % STYLE or not np.isfinite(table).all():
             raise _faulty(path, name, f"it is no table of styles of {STYLE} numbers")
         return np.ascontiguousarray(table.reshape(-1, STYLE), np.float32)
 
 
 def _read(content: bytes, name: str) -> NDArray[np.float32]:
-    if content.startswith((_ARCHIVE, _ARRAY)):
-        loaded = np.load(io.BytesIO(content), allow_pickle=False)
-        array = loaded[name] if content.startswith(_ARCHIVE) else loaded
-        return np.asarray(array, np.float32)
+    if content.startswith(_ARCHIVE):
+        content = _unpacked(content, f"{name}.npy")
+    if content.startswith(_ARRAY):
+        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False), np.float32)
     return np.frombuffer(content, "<f4")
+
+
+def _unpacked(archive: bytes, name: str) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened, opened.open(name) as file:
+        content = file.read(_MOST_BYTES + 1)  # what the archive says of the size may be a lie
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"it has over {_MOST_BYTES >> 20} MiB")
+    return content
 
 
 def _faulty(path: Path, name: str, what: str) -> CheckpointCorrupt:

@@ -73,12 +73,9 @@ class Engine:
     def details(self) -> dict[str, object]:
         """What runs, for the status."""
         decoder = self.talker.decoder
-        weights = decoder.precision.weights
         return {
             **decoder_details(decoder, graphs=self._has_graphs),
-            "quantization": weights if weights.startswith("int") else "none",
             "codec_dtype": name_of(self.codec.dtype),
-            "compile": False,  # nothing here is given to torch.compile, whatever the setting
             **self.turns.details,
         }
 

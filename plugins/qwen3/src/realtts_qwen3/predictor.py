@@ -118,7 +118,10 @@ class Drawing:
 
     def __init__(self, predictor: CodePredictor, rows: int, *, noise: NoiseSource, skip_idle: bool) -> None:
         self._predictor = predictor
-        self.sampler = Sampler(predictor.recipe, rows, predictor.decoder.device, noise=noise, skip_idle=skip_idle)
+        decoder = predictor.decoder
+        self.sampler = Sampler(
+            predictor.recipe, rows, decoder.device, noise=noise, skip_idle=skip_idle, fused=decoder.fused is not None
+        )
         self._caches: dict[int, KVCache] = {}
 
     def _cache(self, rows: int) -> KVCache:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from realtts.errors import CheckpointCorrupt
 from realtts.kit.entries import count, reading_entries
-from realtts.kit.reading import mismatch, read_json, read_text, reason_of
+from realtts.kit.libraries import reading_by_library
+from realtts.kit.reading import mismatch, read_json, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,13 +48,8 @@ class TextReader:
 
     def __init__(self, files: Mapping[str, Path], sizes: Sizes) -> None:
         vocabulary, merges = read_json(files["vocab.json"]), _merges(read_text(files["merges.txt"]))
-        try:
+        with reading_by_library(files["vocab.json"]):  # and merges.txt: it does not say which one is damaged
             bpe = models.BPE(vocabulary, merges)
-        except Exception as error:  # the library raises nothing more precise
-            raise CheckpointCorrupt(
-                f"they cannot be read: {reason_of(error)}", who="files 'vocab.json' and 'merges.txt'",
-                fix="remove the files and fetch them again",
-            ) from error  # fmt: skip
         self._tokenizer = Tokenizer(bpe)
         self._tokenizer.normalizer = normalizers.NFC()
         self._tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

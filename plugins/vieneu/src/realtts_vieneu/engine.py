@@ -104,11 +104,8 @@ class Engine:
     @property
     def details(self) -> dict[str, object]:
         """Facts for the status, of the parts as they are now."""
-        weights = self.lm.decoder.precision.weights
         return {
             **decoder_details(self.lm.decoder, graphs=self.lm.graphed),
-            "compile": False,  # what torch.compile would fuse is fused by hand, whatever the setting says
-            "quantization": weights if weights in {"int8", "int4"} else "none",
             "head": self.lm.outputs.kind,
             "codec_device": self._place,
             "codec_dtype": name_of(self.codec.dtype),

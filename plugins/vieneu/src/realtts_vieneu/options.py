@@ -46,6 +46,7 @@ class VieNeuOptions(Options):
         None,
         max_length=4096,
         description="Speak with saved codes: a file in the shape of upstream's voices.json, in place of voice=.",
+        json_schema_extra={"format": "path"},
     )
     saved_voice: str | None = Field(
         None, max_length=200, description="Which of the voices in voices_file; none given: its default, or the first."

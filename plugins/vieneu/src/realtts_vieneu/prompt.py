@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
-from realtts.errors import CheckpointCorrupt
-from realtts.kit.reading import mismatch, read_json, read_text, reason_of
+from realtts.kit.libraries import reading_by_library
+from realtts.kit.reading import mismatch, read_json, read_text
 from realtts_vieneu.configurations import CODES
 from realtts_vieneu.utterance import SpeechIds
 
@@ -140,13 +140,9 @@ def _read(path: Path) -> _Vocabulary:
 @functools.lru_cache(maxsize=4)
 def _parsed(file: _File) -> _Vocabulary:
     content = read_json(file.path)
-    try:
+    with reading_by_library(file.path):
         added = {str(token["content"]): int(token["id"]) for token in content["added_tokens"]}
         tokenizer = _without(content)
-    except Exception as error:  # the library raises nothing more precise
-        raise CheckpointCorrupt(
-            f"it cannot be read: {reason_of(error)}", who=_WHO, fix="remove the file and fetch it again"
-        ) from error
     ids = {**tokenizer.get_vocab(with_added_tokens=False), **added}
     codes = [f"<|speech_{code}|>" for code in range(CODES)]
     if missing := [name for name in (*_MARKS, *codes) if name not in ids]:

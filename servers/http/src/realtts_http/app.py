@@ -14,8 +14,9 @@ from starlette.routing import Match
 from realtts.errors import RealTTSError
 from realtts.serving.gate import Gate
 from realtts_http import live_api, models_api, operation_api, speech_api, studio, tts_api, voices_api
+from realtts_http.access import read_keys
 from realtts_http.config import ServeConfig
-from realtts_http.guard import Guard, read_keys
+from realtts_http.guard import Guard
 from realtts_http.metrics import ServerMetrics
 from realtts_http.problems import ERRORS, ProblemError, invalid_body, problem_response
 from realtts_http.served import ServedModels
@@ -35,6 +36,12 @@ _DESCRIPTION = """Text to speech with open models, as OpenAI's clients know it.
 Fields that begin their description with *realtts* are ours. Errors are `{"error": {message, type, param, code}}`.
 """
 _ROUTERS = tuple(part.router for part in (speech_api, live_api, models_api, voices_api, tts_api, operation_api))
+_READABLE = (
+    *("x-request-id", "x-realtts-model", "x-realtts-seed", "x-realtts-rung", "x-realtts-ignored"),
+    *("x-should-retry", "retry-after"),
+)
+"""Headers of answers that pages of other origins may read."""
+
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -76,10 +83,10 @@ def create_app(config: ServeConfig | None = None, specs: Sequence[ProviderSpec] 
     if config.cors_origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=list(config.cors_origins),
+            allow_origins=[origin.rstrip("/") for origin in config.cors_origins],
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["authorization", "content-type", "x-api-key"],
-            expose_headers=["x-request-id", "x-realtts-model", "x-realtts-seed", "x-realtts-rung", "x-realtts-ignored"],
+            allow_headers=["*"],  # OpenAI's client sends a dozen of its own
+            expose_headers=list(_READABLE),
         )
     return app
 

@@ -13,6 +13,8 @@ __all__ = ["Batch", "SpeechBody", "SpeechFields", "VoiceId"]
 
 AudioFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 MAX_SEED = 2**63 - 1
+_MOST_INPUTS = 10_000
+_SHOWN_CHARS = 80
 
 
 class VoiceId(BaseModel):
@@ -45,7 +47,7 @@ class _Body(BaseModel):
     @property
     def ignored(self) -> tuple[str, ...]:
         """Names of the fields that were left out."""
-        return tuple(self.model_extra or ())
+        return tuple(name[:_SHOWN_CHARS] for name in self.model_extra or ())
 
 
 class SpeechFields(_Body):
@@ -55,7 +57,7 @@ class SpeechFields(_Body):
         None, description="Name of a built-in or saved voice; none given: the model's default."
     )
     instructions: str | None = Field(
-        None, max_length=4096, description="How to speak, for models that take such a text; others refuse it."
+        None, max_length=4096, description="How to speak, for models that take such a text; others leave it out."
     )
     speed: float = Field(1.0, ge=0.25, le=4.0, description="Speaking rate; 1 is natural.")
     language: str | None = Field(None, max_length=100, description="realtts: language tag, code or name.")
@@ -108,5 +110,7 @@ class Batch(SpeechFields):
     """Several texts at once."""
 
     model: str = Field("", max_length=256)
-    inputs: list[str | BatchInput] = Field(min_length=1, description="Texts, or objects with fields of their own.")
+    inputs: list[str | BatchInput] = Field(
+        min_length=1, max_length=_MOST_INPUTS, description="Texts, or objects with fields of their own."
+    )
     response_format: AudioFormat = "mp3"

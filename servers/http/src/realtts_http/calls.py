@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import functools
 import secrets
 import tempfile
 from dataclasses import dataclass
@@ -18,13 +19,14 @@ from realtts.synthesis.validate import options_class
 from realtts.voices import VoiceStore
 from realtts.voices.reference import load
 from realtts_http.config import OPENAI_VOICES
-from realtts_http.problems import ProblemError
+from realtts_http.model_options import check_option_names
+from realtts_http.problems import ProblemError, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtts import Voice
-    from realtts_http.bodies import SpeechFields, VoiceId
+    from realtts_http.bodies import SpeechFields
     from realtts_http.config import ServeConfig
     from realtts_http.served import Served, ServedModels
 
@@ -32,6 +34,7 @@ __all__ = ["Call", "make_call", "read_recording", "store_of"]
 
 _SHORTEST_RECORDING = 128
 """Characters of base64; anything shorter is a name."""
+_URL_SAFE = str.maketrans("-_", "+/")
 _SHORT_CHARS = 300
 _INSTRUCTION_OPTIONS = ("instructions", "instruct")
 
@@ -79,6 +82,7 @@ async def make_call(models: ServedModels, config: ServeConfig, model: str, text:
     if len(text) > config.max_input_chars:
         message = f"The input has {len(text):,} characters; {config.max_input_chars:,} are the most."
         raise ProblemError(400, "input_too_long", f"{message} Fix: send it in parts.", field="input")
+    check_option_names(fields.options, served.provider.spec)
     arguments: dict[str, Any] = {
         **fields.options,
         "language": fields.language,
@@ -105,13 +109,13 @@ async def _voice(
     served: Served, models: ServedModels, config: ServeConfig, fields: SpeechFields
 ) -> VoiceInfo | Voice | None:
     """Return the voice of a request: never a file of this machine, nor an address."""
+    given = fields.voice if isinstance(fields.voice, str) or fields.voice is None else fields.voice.id
     if fields.ref_audio is not None:
-        if fields.voice is not None and not _is_openai_voice(fields.voice):
+        if given is not None and not _is_openai_voice(given):
             message = "voice and ref_audio are both given. Fix: give one of the two."
             raise ProblemError(400, "two_voices", message, field="ref_audio")
         return await asyncio.to_thread(_recording, fields.ref_audio, served, config)
-    name = fields.voice if isinstance(fields.voice, str) or fields.voice is None else fields.voice.id
-    name = models.voice(name)
+    name = models.voice(given)
     if name is None:
         return None
     if _is_openai_voice(name) and not await asyncio.to_thread(_has_voice, served, name):
@@ -119,9 +123,10 @@ async def _voice(
     return VoiceInfo(name, name)
 
 
-def _is_openai_voice(name: str | VoiceId | None) -> bool:
+@functools.lru_cache(maxsize=1024)
+def _is_openai_voice(name: str) -> bool:
     """Tell whether the voice is one that clients send because they have to send one."""
-    return isinstance(name, str) and matching_name(name, OPENAI_VOICES) is not None
+    return matching_name(name, OPENAI_VOICES) is not None
 
 
 def _has_voice(served: Served, name: str) -> bool:
@@ -135,8 +140,9 @@ def _recording(text: str, served: Served, config: ServeConfig) -> VoiceInfo | Vo
     if saved is not None:
         return VoiceInfo(saved, saved)
     encoded = text.partition(";base64,")[2] if text.startswith("data:") else text
+    encoded = "".join(encoded.split()).translate(_URL_SAFE).rstrip("=")
     try:
-        content = base64.b64decode("".join(encoded.split()), validate=True)
+        content = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         content = b""
     if len(encoded) < _SHORTEST_RECORDING or not content:
@@ -164,9 +170,7 @@ def read_recording(content: bytes, served: Served, config: ServeConfig, *, field
         try:
             return load(path, seconds=(shortest, min(longest, config.max_reference_s)), who=field)
         except RealTTSError as error:
-            raise ProblemError(
-                400, "invalid_recording", f"{field}: {error.what}. Fix: {error.fix}.", field=field
-            ) from None
+            raise problem_of(error, 400, "invalid_recording", field=field, about=field) from None
 
 
 def store_of(served: Served) -> VoiceStore:

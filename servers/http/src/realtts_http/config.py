@@ -56,7 +56,7 @@ class ServeConfig(ServerSettings):
     max_reference_s: float = Field(120.0, gt=0, le=600, description="Longest recording to clone, in seconds.")
     max_batch_inputs: int = Field(256, ge=1, le=10_000, description="Most inputs of a batch request.")
     drain_s: float = Field(30.0, ge=0, le=3600, description="Longest wait for running requests at the end, in seconds.")
-    body_timeout_s: float = Field(30.0, gt=0, le=3600, description="Longest wait for the body of a request.")
+    body_timeout_s: float = Field(30.0, gt=0, le=3600, description="Longest wait for a slow body, in seconds.")
     studio: bool = Field(True, description="Serve the studio page at /.")
     access_log: bool = Field(True, description="Write a line of JSON for every request to standard output.")
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from realtts.errors import closest, enumeration
 from realtts_http.bodies import AudioFormat, SpeechFields
+from realtts_http.json_route import invalid_fields, read_object
+from realtts_http.problems import ProblemError
 
-__all__ = ["Append", "Cancel", "End", "Flush", "Incoming", "Start", "read_message"]
+__all__ = ["Append", "Cancel", "End", "Flush", "Incoming", "Start", "WrongMessageError", "read_message"]
 
-Id = Annotated[str, Field(min_length=1, max_length=64)]
+_LONGEST_ID = 64
+Id = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
 
 
 class Start(SpeechFields):
@@ -55,15 +59,51 @@ class Cancel(_About):
     type: Literal["speech.cancel"]
 
 
-Incoming = Annotated[Start | Append | Flush | End | Cancel, Field(discriminator="type")]
-_READER: TypeAdapter[Start | Append | Flush | End | Cancel] = TypeAdapter(Incoming)
+Incoming = Start | Append | Flush | End | Cancel
+_KINDS: dict[str, type[Incoming]] = {
+    "speech.start": Start,
+    "speech.text": Append,
+    "speech.flush": Flush,
+    "speech.end": End,
+    "speech.cancel": Cancel,
+}
 
 
-def read_message(text: str) -> Start | Append | Flush | End | Cancel:
+class WrongMessageError(Exception):
+    """A message that is none.
+
+    Args:
+        problem: What is wrong with it.
+        id: The utterance that it names; None: none.
+        begins: Whether it should have begun an utterance.
+    """
+
+    def __init__(self, problem: ProblemError, id: str | None = None, *, begins: bool = False) -> None:  # noqa: A002
+        super().__init__(str(problem))
+        self.problem, self.id, self.begins = problem, id, begins
+
+
+def read_message(text: str) -> Incoming:
     """Read a message.
 
     Raises:
-        pydantic.ValidationError: It is none.
+        WrongMessageError: It is none.
     """
-    message: Any = _READER.validate_json(text)
-    return message  # type: ignore[no-any-return]
+    try:
+        fields = read_object(text)
+    except ProblemError as problem:
+        raise WrongMessageError(problem) from None
+    name, kind = fields.get("id"), fields.get("type")
+    name = name if isinstance(name, str) and 0 < len(name) <= _LONGEST_ID else None
+    if not (isinstance(kind, str) and kind in _KINDS):
+        raise WrongMessageError(_no_such_message(kind), name)
+    try:
+        return _KINDS[kind].model_validate(fields)
+    except ValidationError as error:
+        raise WrongMessageError(invalid_fields(error, fields), name, begins=kind == "speech.start") from None
+
+
+def _no_such_message(kind: Any) -> ProblemError:
+    near = closest(kind, _KINDS) if isinstance(kind, str) else ""
+    message = f"type is {kind!r:.80}: there is no such message{near}. Fix: choose from {enumeration(_KINDS)}."
+    return ProblemError(400, "missing_field" if kind is None else "invalid_value", message, field="type")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Count
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -9,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from realtts_http.served import memory_mb
 
 if TYPE_CHECKING:
+    from realtts import Metrics
     from realtts_http.served import ServedModels
 
 __all__ = ["ServerMetrics"]
@@ -52,6 +54,11 @@ class ServerMetrics:
         self.underruns = Counter(
             "realtts_underruns", "Speeches in which a listener would have heard a gap.", ["model"], registry=registry
         )
+        self._steps = Counter("realtts_decode_steps", "Steps of the stage that decodes.", ["model"], registry=registry)
+        self._row_steps = Counter(
+            "realtts_decode_row_steps", "Rows of all decode steps; over the steps: the rows of one.", ["model"],
+            registry=registry,
+        )  # fmt: skip
         self._loaded = Gauge("realtts_model_loaded", "1 while a model is in memory.", ["model"], registry=registry)
         self._waiting = Gauge("realtts_requests_waiting", "Requests that wait.", ["model"], registry=registry)
         self._speaking = Gauge("realtts_rows_speaking", "Rows that are spoken now.", ["model"], registry=registry)
@@ -60,15 +67,35 @@ class ServerMetrics:
         )
         self._memory = Gauge("realtts_memory_mebibytes", "Resident memory, workers included.", registry=registry)
 
+    def count(self, model: str, audio_s: float, spoken: Metrics) -> None:
+        """Count a speech.
+
+        Args:
+            model: Who spoke.
+            audio_s: Its seconds.
+            spoken: What it cost.
+        """
+        self.audio.labels(model).inc(audio_s)
+        self.queue_wait.labels(model).observe(spoken.queue_s)
+        if spoken.rtf is not None:
+            self.rtf.labels(model).observe(spoken.rtf)
+        if spoken.work:
+            stages = spoken.work
+            work = stages.get("decode") or max(stages.values(), key=lambda each: each.own_steps)
+            self._steps.labels(model).inc(work.own_steps)
+            self._row_steps.labels(model).inc(work.row_steps)
+
     def render(self) -> bytes:
         """Return everything as text."""
-        self._attempts.clear()
+        attempts: Count[tuple[str, str]] = Count()
         for model in self._models.all:
             status = model.provider.get_provider_status()
             self._loaded.labels(model.name).set(model.is_loaded)
             self._waiting.labels(model.name).set(status["queue"]["waiting"])
             self._speaking.labels(model.name).set(status["queue"]["speaking"])
-            for attempt in status["attempts"]:
-                self._attempts.labels(model.name, attempt["stage"]).inc()
+            attempts.update((model.name, attempt["stage"]) for attempt in status["attempts"])
+        self._attempts.clear()
+        for (name, stage), count in attempts.items():
+            self._attempts.labels(name, stage).set(count)
         self._memory.set(memory_mb())
         return generate_latest(self.registry)

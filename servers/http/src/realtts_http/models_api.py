@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
-from realtts.synthesis.validate import options_class
+from realtts_http.model_options import options_schema
 from realtts_http.server_state import Server
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ async def describe_model(model: str, server: Server) -> dict[str, Any]:
     spec = served.provider.spec
     return {
         **_described(served),
-        "id": model,
+        "id": model.strip() or served.name,
         "capabilities": sorted(spec.capabilities),
         "languages": list(spec.languages),
         "reference_text": spec.reference_text,
         "reference_seconds": list(spec.reference_seconds),
-        "options": options_class(spec).model_json_schema(),
+        "options": options_schema(spec),
     }
 
 

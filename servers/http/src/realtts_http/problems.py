@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from realtts.wire.answers import Answer, answer_to
+from realtts.wire.answers import Answer, answer_to, without_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ERRORS", "ProblemError", "header_value", "invalid_body", "problem_body", "problem_response"]
+    from starlette.types import Receive, Scope, Send
+
+    from realtts.errors import RealTTSError
+
+__all__ = ["ERRORS", "ProblemError", "header_value", "invalid_body", "problem_body", "problem_of", "problem_response"]
 
 _TYPES = {
     401: "authentication_error",
@@ -22,6 +28,7 @@ _TYPES = {
     413: "invalid_request_error",
     429: "rate_limit_error",
 }
+_CLASS_NAME = re.compile(r" or instance of \w+")
 _CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field", "misspelt_field": "unknown_field"}
 
 
@@ -65,6 +72,57 @@ class ProblemError(Exception):
         retry = status in {429, 503}
         self.answer = Answer(status, code, message, field, retry_after_s, retry)
 
+    @classmethod
+    def of(cls, answer: Answer) -> ProblemError:
+        """Return the error of an answer."""
+        error = ProblemError(answer.status, answer.code, answer.message)
+        error.answer = answer
+        return error
+
+
+def problem_of(
+    error: RealTTSError,
+    status: int,
+    code: str,
+    *,
+    field: str | None = None,
+    retry_after_s: int | None = None,
+    about: str = "",
+) -> ProblemError:
+    """Return the answer to a typed error of which the endpoint knows more than `answer_to`.
+
+    Args:
+        error: What was raised.
+        status: Of HTTP.
+        code: A word for programs.
+        field: The part of the request at fault.
+        retry_after_s: When to try again.
+        about: What the message begins with.
+    """
+    what = f"{about}: {error.what}" if about else f"{error.what[:1].upper()}{error.what[1:]}"
+    message = without_paths(f"{what}. Fix: {error.fix}.")
+    return ProblemError(status, code, message, field=field, retry_after_s=retry_after_s)
+
+
+class _ProblemResponse(JSONResponse):
+    """The answer to a request that failed; the layer before the endpoints counts it by its code."""
+
+    def __init__(self, answer: Answer, headers: dict[str, str]) -> None:
+        self.code = answer.code
+        super().__init__(problem_body(answer), answer.status, headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        scope.setdefault("state", {})["problem"] = self.code
+        await super().__call__(scope, receive, send)
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        try:
+            return super().render(content)
+        except UnicodeEncodeError:  # the message repeats what a client sent, half a surrogate pair
+            return json.dumps(content, separators=(",", ":")).encode()
+
 
 def problem_body(answer: Answer) -> dict[str, Any]:
     """Return the JSON of an answer."""
@@ -83,7 +141,7 @@ def problem_response(error: BaseException) -> JSONResponse:
         headers["retry-after"] = str(answer.retry_after_s)
     if answer.status == 401:
         headers["www-authenticate"] = "Bearer"
-    return JSONResponse(problem_body(answer), answer.status, headers)
+    return _ProblemResponse(answer, headers)
 
 
 def invalid_body(errors: Sequence[Mapping[str, Any]], body: Any = None) -> ProblemError:
@@ -97,13 +155,13 @@ def invalid_body(errors: Sequence[Mapping[str, Any]], body: Any = None) -> Probl
     path: list[str] = []
     if errors:
         first, path = _first(errors, body)
-    if first.get("type") == "json_invalid":
-        return ProblemError(400, "invalid_json", "The body is no JSON. Fix: send an object as application/json.")
     field = ".".join(path) or None
     if first.get("type") == "misspelt_field":
         field = ".".join([*path, str(first["ctx"]["name"])[:80]])
     code = _CODES.get(str(first.get("type")), "invalid_value")
-    message = str(first["msg"]).rstrip(".")
+    message = _CLASS_NAME.sub("", str(first["msg"]).rstrip("."))
+    if "UploadFile" in message:
+        message = "it is no file, which has a filename in its Content-Disposition"
     what = f"{field}: {message[:1].lower()}{message[1:]}" if field else message
     return ProblemError(400, code, f"{what}. Fix: see /docs for what this endpoint takes.", field=field)
 
@@ -136,4 +194,6 @@ def _path(error: Mapping[str, Any], body: Any) -> list[str]:
 def header_value(*values: str) -> str:
     """Return values as a header can carry them, separated by commas: printable ASCII, the rest as question marks."""
     joined = ", ".join(values)
+    if joined.isascii() and joined.isprintable():
+        return joined.strip()
     return "".join(letter if " " <= letter <= "~" else "?" for letter in joined).strip()

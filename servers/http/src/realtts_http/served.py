@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from realtts.errors import Busy, UnknownProvider
@@ -10,12 +9,12 @@ from realtts.kit.voices import matching_name
 from realtts.serving import models
 from realtts.serving.models import Served, memory_mb
 from realtts_http.config import OPENAI_MODELS
-from realtts_http.problems import ProblemError
+from realtts_http.problems import problem_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
-    from realtts import ProviderSpec, RealProvider
+    from realtts import ProviderSpec
     from realtts_http.config import ServeConfig
 
 __all__ = ["Served", "ServedModels", "memory_mb"]
@@ -56,23 +55,13 @@ class ServedModels(models.ServedModels):
         try:
             return super().find(name)
         except UnknownProvider as error:
-            message = f"{error.what[:1].upper()}{error.what[1:]}. Fix: {error.fix}."
-            raise ProblemError(404, "model_not_found", message, field="model") from None
+            raise problem_of(error, 404, "model_not_found", field="model") from None
 
-    @contextlib.asynccontextmanager
-    async def speaking(self, model: Served) -> AsyncIterator[RealProvider]:
-        """Hold a model while a request speaks with it: it is not unloaded meanwhile.
-
-        Raises:
-            ProblemError: Other models speak, and there is no room for this one.
-        """
-        async with contextlib.AsyncExitStack() as held:
-            try:
-                provider = await held.enter_async_context(super().speaking(model))
-            except Busy as error:
-                message = f"{error.what[:1].upper()}{error.what[1:]}. Fix: {error.fix}."
-                raise ProblemError(503, "no_memory", message, field="model", retry_after_s=5) from None
-            yield provider
+    async def _make_room(self, model: Served) -> None:
+        try:
+            await super()._make_room(model)
+        except Busy as error:
+            raise problem_of(error, 503, "no_memory", field="model", retry_after_s=5) from None
 
     def voice(self, name: str | None) -> str | None:
         """Return the voice that a name of a request means; None: the default one."""

@@ -54,7 +54,7 @@ class ServerState:
             self._preloading = asyncio.get_running_loop().create_task(self._preload())
 
     async def end(self) -> None:
-        """Stop loading, and free the models."""
+        """Stop loading, and free the models; may be called again."""
         if self._preloading is not None:
             self._preloading.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -7,12 +7,14 @@ import base64
 import contextlib
 import json
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import Response
 
 from realtts.wire.answers import answer_to
-from realtts_http.encoding import CONTENT_TYPES, open_encoder
+from realtts_http.encoding import CONTENT_TYPES, encode_chunk, encode_end, first_parts, open_encoder
+from realtts_http.leaving import ClientLeftError, unless_left
 from realtts_http.problems import header_value, problem_body, problem_response
 from realtts_http.timing import SpeechClock
 
@@ -21,15 +23,19 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from realtts import Chunk, Mark, Speech
+    from realtts import Chunk, Mark
     from realtts.provider.stream import ChunkStream
     from realtts_http.calls import Call
     from realtts_http.encoding import StreamEncoder
     from realtts_http.metrics import ServerMetrics
     from realtts_http.served import ServedModels
 
-__all__ = ["SpeechResponse", "chunk_message", "log_fault", "mark_message", "speech_of"]
+__all__ = ["HEARTBEAT_S", "SpeechResponse", "chunk_message", "log_fault", "mark_message"]
 
+HEARTBEAT_S = 15.0
+"""Seconds without an event after which a comment is sent: proxies close connections that seem dead."""
+
+_HEARTBEAT = b": still speaking\n\n"
 _log = logging.getLogger("realtts.http")
 
 
@@ -43,12 +49,6 @@ async def chunks_of(call: Call, models: ServedModels) -> AsyncIterator[ChunkStre
             stream = await asyncio.to_thread(provider.stream, call.text, **call.arguments)
         with stream:
             yield stream
-
-
-async def speech_of(call: Call, models: ServedModels) -> Speech:
-    """Speak the whole of a call; cancelling the task stops the model within a step."""
-    async with models.speaking(call.model) as provider:
-        return await provider.agenerate(call.text, **call.arguments)
 
 
 def chunk_message(chunk: Chunk, text: str, before: int = 0) -> dict[str, Any]:
@@ -105,25 +105,23 @@ class SpeechResponse(Response):
         self._encoder: StreamEncoder = open_encoder(format)
         self._events = events
         self._clock = SpeechClock(arrived)
-        self._started = False
+        self._started = self._encoded = self._complete = False
+        self._sending = False
+        self._sent_at: float | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; a client that goes away stops the model."""
-        speaking = asyncio.create_task(self._answer(scope, receive, send))
-        leaving = asyncio.create_task(_gone(receive))
+        beating = asyncio.create_task(self._beat(send)) if self._events else None
         try:
-            await asyncio.wait({speaking, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not speaking.done():
-                self._metrics.aborted.labels(self._call.model.name).inc()
-                speaking.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await speaking
-                return
-            speaking.result()
+            await unless_left(receive, self._answer(scope, receive, send), is_complete=lambda: self._complete)
+        except ClientLeftError:
+            self._metrics.aborted.labels(self._call.model.name).inc()
         finally:
-            for task in (speaking, leaving):
-                task.cancel()
-            await asyncio.gather(speaking, leaving, return_exceptions=True)
+            if beating is not None:
+                beating.cancel()
+            if not (self._encoded or self._encoder.is_light):
+                # Not here: a thread may be encoding still.
+                asyncio.get_running_loop().run_in_executor(None, self._encoder.drop)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -132,6 +130,7 @@ class SpeechResponse(Response):
         except Exception as error:
             if not self._started:
                 log_fault(error)
+                self._complete = True
                 await problem_response(error)(scope, receive, send)
                 return
             await self._fail(error, send)
@@ -139,23 +138,28 @@ class SpeechResponse(Response):
     async def _send_chunks(self, stream: ChunkStream, send: Send) -> None:
         while (chunk := await stream.anext()) is not None:
             self._clock.heard(chunk.duration)
+            parts = [chunk] if self._started else first_parts(self._encoder, chunk)
             if not self._started:
                 await self._start(send)
-            await self._send(self._delta(chunk, await self._encode(chunk)), send)
+            for part in parts:
+                await self._send(self._delta(part, await encode_chunk(self._encoder, part)), send)
         if not self._started:
             await self._start(send)
-        last = self._encoder.finish() if self._encoder.is_light else await asyncio.to_thread(self._encoder.finish)
-        last = self._delta(None, last)
+        last = self._delta(None, await encode_end(self._encoder))
+        self._encoded = True
         if self._events:
             last += _event(self._done(stream))
+        self._complete = True
         await send({"type": "http.response.body", "body": last, "more_body": False})
         self._clock.report(self._metrics, self._call.model.name, stream.metrics)
 
-    async def _encode(self, chunk: Chunk) -> bytes:
-        # Short chunks are encoded in less time than a thread takes to be woken.
-        if chunk.duration < 1.0:
-            return self._encoder.encode(chunk)
-        return await asyncio.to_thread(self._encoder.encode, chunk)
+    async def _beat(self, send: Send) -> None:
+        """Send a comment whenever nothing else was sent for a while."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            silent = self._sent_at is not None and time.perf_counter() - self._sent_at >= HEARTBEAT_S
+            if silent and not (self._sending or self._complete):
+                await self._send(_HEARTBEAT, send)
 
     async def _start(self, send: Send) -> None:
         self._started = True
@@ -171,10 +175,13 @@ class SpeechResponse(Response):
             headers["x-realtts-ignored"] = ", ".join(call.ignored)
         encoded = [(name.encode(), header_value(value).encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": encoded})
+        self._sent_at = time.perf_counter()
 
     async def _send(self, data: bytes, send: Send) -> None:
         if data:
+            self._sending = True
             await send({"type": "http.response.body", "body": data, "more_body": True})
+            self._sending, self._sent_at = False, time.perf_counter()
 
     def _delta(self, chunk: Chunk | None, data: bytes) -> bytes:
         """Return a part of the audio as it is sent."""
@@ -198,8 +205,9 @@ class SpeechResponse(Response):
         if not self._events:
             raise BrokenSpeechError from error
         body = problem_body(answer_to(error))
-        await self._send(_event({"type": "speech.audio.error", **body}), send)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        self._complete = True
+        last = _event({"type": "speech.audio.error", **body})
+        await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
 class BrokenSpeechError(ConnectionError):
@@ -208,12 +216,6 @@ class BrokenSpeechError(ConnectionError):
 
 def _event(message: dict[str, Any]) -> bytes:
     return f"data: {json.dumps(message, separators=(',', ':'))}\n\n".encode()
-
-
-async def _gone(receive: Receive) -> None:
-    """Wait until the client goes away."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def log_fault(error: Exception) -> None:

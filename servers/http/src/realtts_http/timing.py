@@ -49,11 +49,12 @@ class SpeechClock:
 
     def report(self, metrics: ServerMetrics, model: str, spoken: Metrics) -> None:
         """Count the whole speech."""
-        metrics.audio.labels(model).inc(self.audio_s)
-        metrics.queue_wait.labels(model).observe(spoken.queue_s)
+        metrics.count(model, self.audio_s, spoken)
+        self.report_hearing(metrics, model)
+
+    def report_hearing(self, metrics: ServerMetrics, model: str) -> None:
+        """Count what a listener has noticed: when the first audio came, and whether there was a gap."""
         if self.first_audio_s is not None:
             metrics.first_audio.labels(model).observe(self.first_audio_s)
-        if spoken.rtf is not None:
-            metrics.rtf.labels(model).observe(spoken.rtf)
         if self.underran:
             metrics.underruns.labels(model).inc()

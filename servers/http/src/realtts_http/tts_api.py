@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from realtts.audio import encode
+from realtts.errors import InputError
 from realtts.synthesis.validate import options_class
-from realtts_http.bodies import SpeechFields
+from realtts.wire.answers import answer_to
+from realtts_http.bodies import MAX_SEED, SpeechFields
 from realtts_http.calls import make_call
 from realtts_http.encoding import CONTENT_TYPES
-from realtts_http.problems import header_value
+from realtts_http.json_route import JsonRoute
+from realtts_http.problems import ProblemError, header_value
 from realtts_http.server_state import Server
-from realtts_http.speech import speech_of
+from realtts_http.whole import for_client, speech_of
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["speech"])
+router = APIRouter(tags=["speech"], route_class=JsonRoute)
+
+_NAMES = {"input": "gen_text", "reference_text": "ref_text"}
+"""What the fields of a request for speech are called here."""
 
 
 class TtsBody(BaseModel):
@@ -34,7 +41,7 @@ class TtsBody(BaseModel):
     model: str = ""
     voice: str | None = Field(None, min_length=1, max_length=256)
     speed: float = Field(1.0, ge=0.25, le=4.0)
-    seed: int | None = Field(None, ge=0, le=2**63 - 1)
+    seed: int | None = Field(None, ge=-1, le=MAX_SEED, strict=True, description="-1 is none, as upstream has it.")
     language: str | None = Field(None, max_length=100)
 
 
@@ -44,30 +51,45 @@ class TtsBody(BaseModel):
     response_class=Response,
     responses={200: {"content": {"audio/wav": {"schema": {"type": "string", "format": "binary"}}}}},
 )
-async def tts(body: TtsBody, server: Server) -> Response:
+async def tts(body: TtsBody, request: Request, server: Server) -> Response:
     """Speak a text and return the whole as a WAV file.
 
     ``nfe_step``, ``cfg_strength`` and other options are the model's; ``use_fp16`` and what the model has no use for is
     named in the header ``x-realtts-ignored``: the precision is chosen when a model is loaded.
     """
+    try:
+        return await _speak(body, request, server)
+    except InputError as error:
+        raise _renamed(ProblemError.of(answer_to(error))) from error
+    except ProblemError as problem:
+        raise _renamed(problem) from None
+
+
+async def _speak(body: TtsBody, request: Request, server: Server) -> Response:
     served = server.models.find(body.model)
     options, ignored = _options(body.model_extra or {}, served.provider.spec)
     fields = SpeechFields(
         voice=body.voice,
         speed=body.speed,
-        seed=body.seed,
+        seed=None if body.seed == -1 else body.seed,
         language=body.language,
-        ref_audio=body.ref_audio,
+        ref_audio=body.ref_audio or None,
         reference_text=body.ref_text or None,
         options=options,
     )
     call = await make_call(server.models, server.config, body.model, body.gen_text, fields)
-    speech = await speech_of(call, server.models)
+    speech = await for_client(request, server, served.name, speech_of(call, server))
     data = await asyncio.to_thread(encode, speech.samples, speech.sample_rate, "wav")
     headers = {"x-realtts-model": served.name, "x-realtts-seed": str(call.seed)}
     if ignored:
         headers["x-realtts-ignored"] = header_value(*ignored)
     return Response(data, media_type=CONTENT_TYPES["wav"], headers=headers)
+
+
+def _renamed(problem: ProblemError) -> ProblemError:
+    """Return a problem whose field is called as in F5-TTS' servers."""
+    answer = problem.answer
+    return ProblemError.of(dataclasses.replace(answer, field=_NAMES.get(answer.field or "", answer.field)))
 
 
 def _options(extra: dict[str, Any], spec: Any) -> tuple[dict[str, Any], list[str]]:

@@ -49,6 +49,9 @@ class ReplicaConfig(_Frozen):
     max_queued: int | None = Field(
         None, ge=1, le=1_000_000, description="Requests that wait for a replica; None: as many as all of them speak."
     )
+    drain_s: float = Field(
+        300.0, ge=0, le=86_400, description="Longest wait for what a replica speaks when it is stopped, in seconds."
+    )
     autoscaling: dict[str, Any] = Field(
         default_factory=dict, description="Further fields of Serve's autoscaling_config, such as downscale_delay_s."
     )

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from realtts.bulk.result import failed
 from realtts.bulk.work import Done, Spoken, Task, make_provider, speak_task, store
-from realtts.errors import ProviderClosed, RealTTSError, SettingsError, WorkerDied
+from realtts.errors import ProviderClosed, RealTTSError, SettingsError, VoiceUnreadable, WorkerDied
+from realtts.exception_text import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,6 +116,7 @@ class RayHands:
         self._rows: dict[ActorHandle, int] = {}  # of the workers that have loaded the model
         self._all: set[ActorHandle] = set()
         self._fault: Exception | None = None
+        self._has_loaded = False
         self._closing = False
         self._recordings: dict[str, ObjectRef[Any]] = {}
         self._own = _connect(job.ray or "auto")
@@ -148,12 +150,17 @@ class RayHands:
             ray.shutdown()
 
     def _work(self, task: Task) -> Done:
-        recording = self._recording(task)
+        try:
+            recording = self._recording(task)
+        except VoiceUnreadable as error:
+            return Done(failed(task.row, error), 0.0)
         for _ in range(_MOST_DEATHS):
             worker = self._borrow(task)
             try:
                 spoken: Spoken = _get(worker.speak.remote(task, recording))
-            except RayActorError:
+            except RayTaskError:  # of our own code there: it would come again
+                raise
+            except RayError:  # it died, or its machine did, or ran out of memory, or is out of reach
                 self._replace(worker)
             else:
                 self._give_back(worker)
@@ -182,13 +189,18 @@ class RayHands:
             self._rows.pop(worker, None)
             if worker in self._all and not self._closing:
                 self._all.remove(worker)
+                ray.kill(worker)  # one that is only out of reach must not come back to keep the place
                 self._start()
 
     def _wait(self) -> None:
         """Wait until a worker has loaded the model; others come when the cluster has room for them."""
-        self._changed.wait_for(lambda: self._rows or self._closing or self._fault)
-        if self._fault is not None and not self._rows:
+        self._changed.wait_for(lambda: self._rows or self._closing or self._is_lost())
+        if self._fault is not None and self._is_lost() and not self._rows:
             raise self._fault
+
+    def _is_lost(self) -> bool:
+        """Tell whether no worker will come: the first could not load the model, or the last one left could not."""
+        return self._fault is not None and not (self._has_loaded and self._all)
 
     def _start(self) -> None:
         worker = self._class.remote(self._job, self._seed)
@@ -204,10 +216,12 @@ class RayHands:
                 self._all.discard(worker)
                 self._fault = _load_error(error)
                 self._changed.notify_all()
+            ray.kill(worker)  # it would keep its place from others that wait for one
             return
         with self._changed:
             if worker in self._all:
                 self._rows[worker] = 0
+                self._has_loaded = True
                 self._changed.notify_all()
 
     def _recording(self, task: Task) -> ObjectRef[Any] | None:
@@ -221,7 +235,7 @@ class RayHands:
         key = f"{path}\0{text}"
         with self._changed:
             if key not in self._recordings:
-                content = path.read_bytes()
+                content = _content(path, task)
                 name = f"{hashlib.sha256(content).hexdigest()}{path.suffix}"
                 self._recordings[key] = ray.put(_Recording(name, content, text))
             return self._recordings[key]
@@ -230,7 +244,18 @@ class RayHands:
 def _load_error(error: Exception) -> Exception:
     if isinstance(error, RayActorError):
         return WorkerDied("a worker died while it loaded the model", who=_WHO, fix="read Ray's logs of the worker")
-    return error
+    if isinstance(error, RealTTSError):
+        return error
+    what = f"a worker could not be started: {describe_error(error):.500}"
+    return WorkerDied(what, who=_WHO, fix="read Ray's logs of the worker")
+
+
+def _content(path: Path, task: Task) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        what = f"the recording {str(path)!r:.200} cannot be read: {error.strerror or error}"
+        raise VoiceUnreadable(what, who=f"row {task.row.number}", fix="check who may read it") from error
 
 
 def _file(voice: str | None, folder: str | None) -> Path | None:

@@ -9,18 +9,18 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset
 import ray.data
 
 from realtts import RealProvider
+from realtts.audio.formats import by_name
 from realtts.bulk import BadRow, Defaults, make_row, speak_row
 from realtts.exception_text import exception_message
+from realtts_ray.batches import Rows, row_id, spoken_ids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtts import ProviderSpec, Speech
-    from realtts.bulk import SpeechRow
 
 __all__ = ["SpeechMapper", "speak_dataset"]
 
@@ -76,6 +76,7 @@ class SpeechMapper:
         settings: Further settings of the provider.
 
     Raises:
+        OutputError: There is no such format.
         RealTTSError: The provider cannot be loaded.
     """
 
@@ -90,6 +91,7 @@ class SpeechMapper:
         concurrency: int | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
+        by_name(format)
         self._tts = RealProvider(provider, model=model, **(settings or {}))
         self._tts.load()
         self._seed, self._defaults, self._format = seed, defaults or Defaults(), format
@@ -105,24 +107,25 @@ class SpeechMapper:
         Returns:
             Its rows in their order, with the columns that come.
         """
-        table = _table(batch)
-        results = list(self._pool.map(self._speak, table.to_pylist()))
-        kept = [name for name in table.column_names if name not in _RESULT.names]
-        columns = {name: table.column(name) for name in kept}
+        rows = Rows(batch)
+        results = list(self._pool.map(self._speak, rows))
+        columns = {name: rows.column(name) for name in rows.names if name not in _RESULT.names}
         for field in _RESULT:
             columns[field.name] = pa.array([result.get(field.name) for result in results], field.type)
         return pa.table(columns)
 
     def _speak(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the columns that come for a row."""
-        row = make_row(1, values if values.get("id") not in (None, "") else {**values, "id": _id(values)})
-        if isinstance(row, BadRow):
-            return _failed(row, row.error)
+        """Return the columns that come for a row. Nothing that a row holds may stop the others."""
+        name = ""
         try:
+            name = row_id(values) or _text_id(values)
+            row = make_row(1, {**values, "id": name})
+            if isinstance(row, BadRow):
+                return _failed(row.id, row.error)
             speech = speak_row(self._tts, row, self._defaults, self._seed)
             return {"id": row.id, **_columns(speech, speech.encode(self._format))}
-        except Exception as error:  # one row that fails must not stop the others
-            return _failed(row, error)
+        except Exception as error:
+            return _failed(name, error)
 
 
 def speak_dataset(
@@ -146,13 +149,14 @@ def speak_dataset(
         num_gpus: GPUs of each.
         batch_size: Rows of a batch. What an actor had not finished when it died is spoken again.
         spoken: Folder of Parquet files that an earlier run of the same job wrote: rows whose ids stand there without an
-            error are left out. Needs a column ``id``; a folder that is not there holds none.
+            error are left out; those without an ``id`` are spoken again. A folder that is not there holds none, and a
+            file that was not written to its end is passed over.
         **arguments: Further arguments of `SpeechMapper`.
 
     Returns:
         The dataset that speaks when it is read or written.
     """
-    done = _done(spoken) if spoken is not None else None
+    done = spoken_ids(spoken) if spoken is not None else None
     smallest, largest = (actors, actors) if isinstance(actors, int) else actors
     return dataset.map_batches(
         SpeechMapper if done is None else _RestMapper,
@@ -181,28 +185,11 @@ class _RestMapper(SpeechMapper):
 
     def __call__(self, batch: pa.Table | Mapping[str, Any]) -> pa.Table:
         """Speak what is left of a batch."""
-        table = _table(batch)
-        return super().__call__(table.filter([str(name) not in self._done for name in table.column("id").to_pylist()]))
+        rows = Rows(batch)
+        return super().__call__(rows.only([row_id(values) not in self._done for values in rows]))
 
 
-def _done(folder: str) -> frozenset[str]:
-    """Return the ids of the rows that an earlier run spoke."""
-    try:
-        table = pyarrow.dataset.dataset(folder, format="parquet").to_table(columns=["id", "error"])
-    except FileNotFoundError:
-        return frozenset()
-    return frozenset(row["id"] for row in table.to_pylist() if not row["error"])
-
-
-def _table(batch: pa.Table | Mapping[str, Any]) -> pa.Table:
-    return batch if isinstance(batch, pa.Table) else pa.table({name: _list(batch[name]) for name in batch})
-
-
-def _list(column: Any) -> list[Any]:
-    return list(column.tolist() if hasattr(column, "tolist") else column)
-
-
-def _id(values: Mapping[str, Any]) -> str:
+def _text_id(values: Mapping[str, Any]) -> str:
     """Return an id that follows from a row's text: its place in the whole dataset is not known here."""
     return hashlib.sha256(repr(values.get("text")).encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
@@ -221,5 +208,7 @@ def _columns(speech: Speech, audio: bytes) -> dict[str, Any]:
     }
 
 
-def _failed(row: SpeechRow | BadRow, error: BaseException) -> dict[str, Any]:
-    return {"id": row.id, "error": type(error).__name__, "message": exception_message(error)}
+def _failed(name: str, error: BaseException) -> dict[str, Any]:
+    # A name or a message may hold half a surrogate pair, which Arrow cannot carry.
+    texts = {"id": name, "error": type(error).__name__, "message": exception_message(error)}
+    return {field: text.encode("utf-8", "backslashreplace").decode() for field, text in texts.items()}

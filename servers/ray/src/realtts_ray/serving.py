@@ -6,9 +6,11 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ray import serve
+from ray.serve.config import AutoscalingConfig
 
 from realtts import RealProvider
-from realtts.errors import RealTTSError
+from realtts.documents import reason_of
+from realtts.errors import RealTTSError, SettingsError, closest
 from realtts_ray.config import ClusterConfig, ReplicaConfig, read_config
 from realtts_ray.replica import SpeechReplica
 from realtts_ray.router import Router
@@ -55,12 +57,16 @@ def build(config: ClusterConfig | Mapping[str, Any], specs: Sequence[ProviderSpe
     own = {spec.name: spec for spec in specs}
     replicas = {name: _replicas(name, each, config, own.get(name)) for name, each in config.providers.items()}
     # The arguments of a deployment have to be plain, so that replicas without this package's version can read them.
-    router = serve.deployment(name="router", num_replicas=config.routers, **_ROUTER)(serve.ingress()(Router))
+    longest_s = max(each.drain_s for each in config.providers.values())
+    router = serve.deployment(
+        name="router",
+        num_replicas=config.routers,
+        ray_actor_options={"num_cpus": 0},
+        max_ongoing_requests=_MOST_FORWARDED,
+        graceful_shutdown_timeout_s=longest_s,
+    )(serve.ingress()(Router))
     bound: Application = router.bind(replicas, config.model_dump(mode="json"))
     return bound
-
-
-_ROUTER: dict[str, Any] = {"ray_actor_options": {"num_cpus": 0}, "max_ongoing_requests": _MOST_FORWARDED}
 
 
 def _replicas(name: str, own: ReplicaConfig, config: ClusterConfig, spec: ProviderSpec | None) -> Application:
@@ -76,7 +82,9 @@ def _replicas(name: str, own: ReplicaConfig, config: ClusterConfig, spec: Provid
         max_ongoing_requests=rows + 1,
         max_queued_requests=own.max_queued if own.max_queued is not None else rows * own.max_replicas,
         health_check_period_s=5,
-        **_scale(own, rows),
+        # When the load falls Serve stops replicas without a look at what they speak, and kills them after this time.
+        graceful_shutdown_timeout_s=own.drain_s,
+        **_scale(name, own, rows),
     )(SpeechReplica)
     aliases = {alias: target for alias, target in config.aliases.items() if target == name}
     http = {**config.http, "aliases": aliases}
@@ -84,11 +92,21 @@ def _replicas(name: str, own: ReplicaConfig, config: ClusterConfig, spec: Provid
     return bound
 
 
-def _scale(own: ReplicaConfig, rows: int) -> dict[str, Any]:
+def _scale(name: str, own: ReplicaConfig, rows: int) -> dict[str, Any]:
     if own.min_replicas == own.max_replicas:
         return {"num_replicas": own.max_replicas}
     scale = {"min_replicas": own.min_replicas, "max_replicas": own.max_replicas, "target_ongoing_requests": rows}
-    return {"autoscaling_config": {**scale, **own.autoscaling}}
+    scale |= own.autoscaling
+    who, fix = f"providers.{name}.autoscaling", "see autoscaling_config in Ray Serve's reference"
+    unknown = next((each for each in scale if each not in AutoscalingConfig.model_fields), None)
+    if unknown is not None:
+        near = closest(unknown, AutoscalingConfig.model_fields)
+        raise SettingsError(f"Serve has no {unknown!r:.80} there{near}", who=who, fix=fix)
+    try:
+        AutoscalingConfig(**scale)
+    except ValueError as error:  # pydantic's are of this kind
+        raise SettingsError(f"Serve does not take it: {reason_of(error)}", who=who, fix=fix) from None
+    return {"autoscaling_config": scale}
 
 
 def _rows(provider: str | ProviderSpec, own: ReplicaConfig) -> int:

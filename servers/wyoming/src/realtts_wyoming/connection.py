@@ -78,10 +78,13 @@ class Connection:
             await _stop(speaking, reading)
             await self._tell(error)
         finally:
-            await _stop(speaking, reading)
-            for utterance in [*self._counted]:
-                self._leave(utterance)
-            await self._peer.close()
+            try:
+                await _stop(speaking, reading)
+                self._leave_all()
+                await self._peer.close()
+            finally:  # also when the server stops this task in the middle of its end
+                self._leave_all()
+                self._peer.abort()
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer with an error instead of anything else."""
@@ -194,6 +197,10 @@ class Connection:
             finally:
                 await _stop(self._current)
                 self._leave(utterance)
+
+    def _leave_all(self) -> None:
+        for utterance in [*self._counted]:
+            self._leave(utterance)
 
     def _leave(self, utterance: Utterance) -> None:
         if utterance in self._counted:

@@ -99,7 +99,7 @@ class WyomingServer:
         """Take no new texts, and speak those that were taken, for at most the time that the configuration gives."""
         if self._server is not None:
             self._server.close()
-        self.state.gate.draining = True
+        self.state.gate.close()
         for connection in [*self._connections.values()]:
             connection.end_if_idle()
         if not await self.state.gate.drain(self._config.drain_s):
@@ -107,7 +107,7 @@ class WyomingServer:
 
     async def close(self) -> None:
         """Stop everything and free the models."""
-        self.state.gate.draining = True
+        self.state.gate.close()
         if self._server is not None:
             self._server.close()
         for connection in [*self._connections.values()]:

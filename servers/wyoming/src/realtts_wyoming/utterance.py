@@ -51,7 +51,8 @@ class Utterance:
         if self.characters > self._most:
             message = f"The text has more than {self._most:,} characters. Fix: send it in several requests."
             raise Refusal("text_too_long", message)
-        self._parts.put_nowait(text)
+        if text:  # any number of empty parts may come, and none of them ends the wait for the next one
+            self._parts.put_nowait(text)
 
     def end(self) -> None:
         """Take no more text."""

@@ -11,7 +11,7 @@ from realtts.accel.indexed import select, store
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -42,6 +42,7 @@ class Taps:
         self.heads = tuple(heads)
         self.step = torch.zeros(len(self.heads), rows, cap, device=device)
         self.prompt: Tensor | None = None
+        self._made: dict[int, tuple[Tensor, Tensor]] = {}
 
     def of_prompt(self, rows: int, n: int, attended: int) -> Tensor:
         """Allocate the tensor for the attention of a prompt, (pairs, rows, n, attended)."""
@@ -100,6 +101,43 @@ class Taps:
             weights = _weights(q[:, None, head], seen, mask[:, 0])[:, 0]  # (n, attended)
             place = self.step[pair, :, :attended]
             store(place, rows, weights.where(active[:, None], select(place, rows)))
+
+    def queries(self, layer: int, q: Tensor) -> dict[int, Tensor]:
+        """Return the queries of a layer's heads by the number of the pair, (n, head_dim) each, of q (n, heads, d)."""
+        return {pair: q[:, head] for pair, (at, head) in enumerate(self.heads) if at == layer}
+
+    def write_together(
+        self, queries: Mapping[int, Tensor], cache: KVCache, attended: int, rows: Tensor, *, group: int
+    ) -> None:
+        """Do as `write_step` for all pairs at once, at the end of a step, in a third of the launches.
+
+        Args:
+            queries: Of every pair, from `queries`; rotated.
+            cache: The keys of this position are in it, and valid.
+            attended: Slots.
+            rows: Numbers of the rows, int64 (n,).
+            group: Query heads that share keys.
+        """
+        layers, heads = self._indices(group)
+        active, seen = select(cache.active, rows), select(cache.valid[:, :attended], rows)
+        keys = cache.stored[:, 0, ..., :attended, :][layers, rows, heads]  # (pairs, n, attended, d)
+        q = torch.stack([queries[pair] for pair in range(len(self.heads))])
+        scores = (q.float()[:, :, None] @ keys.float().transpose(-1, -2))[:, :, 0]  # (pairs, n, attended)
+        weights = (scores * q.shape[-1] ** -0.5).masked_fill(~seen, float("-inf")).softmax(-1)
+        place = self.step[..., :attended]
+        # A frozen row keeps where its last position looked.
+        place.index_copy_(1, rows, weights.where(active[:, None], place.index_select(1, rows)))
+
+    def _indices(self, group: int) -> tuple[Tensor, Tensor]:
+        """Return layers and key heads of the pairs, int64 (pairs, 1) each, made before anything is captured."""
+        if group not in self._made:
+            layers, heads = ([pair[part] for pair in self.heads] for part in (0, 1))
+            device = self.step.device
+            self._made[group] = (
+                torch.tensor(layers, device=device)[:, None],
+                torch.tensor([head // group for head in heads], device=device)[:, None],
+            )
+        return self._made[group]
 
     def _of(self, layer: int, group: int) -> list[tuple[int, int, int]]:
         """Return number, head and head of the keys of the pairs of a layer."""

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realtts.accel.compile import compiled
+from realtts.accel.compile import CompiledCallable, compiled
 from realtts.accel.decoder.pointwise import Pointwise
 from realtts.accel.kernels import SAMPLE_BYTES, PackedLinear
 
@@ -61,14 +61,24 @@ class LayerStack:
         self._norm, self._norm_bias = norm, norm_bias
         self._eager = self._pointwise = Pointwise.of(config)
 
-    def __iter__(self) -> Iterator[Layer]:
-        """Iterate over the layers, in order."""
-        return iter(self._layers)
-
     @property
     def norm(self) -> tuple[Tensor, Tensor | None]:
         """Weight and bias of the last norm."""
         return self._norm, self._norm_bias
+
+    @property
+    def compiled(self) -> bool:
+        """Whether compiled code has run between the products."""
+        return any(isinstance(f, CompiledCallable) and f.reason is None and f.graphs for f in self._pointwise.all)
+
+    @property
+    def pointwise(self) -> Pointwise:
+        """The functions between the products of a step."""
+        return self._pointwise
+
+    def __iter__(self) -> Iterator[Layer]:
+        """Iterate over the layers, in order."""
+        return iter(self._layers)
 
     @property
     def bytes_read(self) -> int:

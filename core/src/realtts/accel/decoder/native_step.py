@@ -85,10 +85,16 @@ class NativeStep:
         """
         return self._run(x, cache, None if places is None else places.numbers, taps)
 
-    def prompt(self, x: Tensor, cache: KVCache, rows: Sequence[int]) -> Tensor | None:
+    def prompt(
+        self,
+        x: Tensor,
+        cache: KVCache,
+        rows: Sequence[int] | Tensor,
+        attended: int,  # noqa: ARG002 - a row looks as far as it has keys
+    ) -> Tensor | None:
         """As `Step.prompt`: a short one of rows that go on. How short depends on no other row."""
         n = x.shape[1]
-        if n > _SHORT or not bool(cache.active[list(rows)].all()):
+        if isinstance(rows, torch.Tensor) or n > _SHORT or not bool(cache.active[list(rows)].all()):
             return None
         # Positions of a row follow each other: (rows, n, hidden) -> (rows * n, hidden) and back.
         return torch.unflatten(self._run(x.flatten(0, 1), cache, [row for row in rows for _ in range(n)]), 0, (-1, n))

@@ -9,13 +9,14 @@ import torch
 from realtts.accel.decoder.attend import Taps, attend_prompt
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.cache import KVCache
+from realtts.accel.decoder.fused_step import FusedStep
 from realtts.accel.decoder.kernel_choice import choose_step_kernel
 from realtts.accel.decoder.layers import LayerStack
-from realtts.accel.decoder.native_step import NativeStep
 from realtts.accel.decoder.placement import check_prompt, count_prompt, last_valid, place_prompt
 from realtts.accel.decoder.precision import Precision, choose_kv_dtype
 from realtts.accel.decoder.reading import read_layers
 from realtts.accel.decoder.rope import RopeTable
+from realtts.accel.decoder.step_choice import choose_step
 from realtts.accel.decoder.storing import begin_storing, pack_layers, pack_linear
 from realtts.accel.decoder.torch_step import TorchStep
 from realtts.accel.kernels import PackedLinear
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.places import Places, Run
     from realtts.accel.decoder.step_attention import StepAttention
     from realtts.accel.decoder.storing import Sampled
-    from realtts.accel.decoder.torch_step import Step
     from realtts.accel.decoder.weights import LayerWeights
     from realtts.accel.kernels import Kernel
 
@@ -53,6 +53,9 @@ class Decoder:
         max_positions: Positions that there are.
         kernel: Name of the one kernel to use; default: measured (see `realtts.accel.kernels.choose_kernel`).
         store: Where packed weights are kept between starts, open until heads are packed as well; default: nowhere.
+
+    Attributes:
+        layers: All layers, packed, and the last norm.
     """
 
     def __init__(
@@ -82,11 +85,11 @@ class Decoder:
         begin_storing(self._store, config, self.kernel, dtype, self.device)
         stacked = pack_layers(layers, sampled, self.kernel, dtype, self._store)
         bias = None if final_norm_bias is None else final_norm_bias.detach().to(dtype)
-        self._layers = LayerStack(config, stacked, final_norm.detach().to(dtype), bias)
-        is_native = self.kernel.library == "native"
-        self._step: Step = (
-            NativeStep(config, self._layers, self._rope) if is_native else TorchStep(self._layers, self._rope)
-        )
+        self.layers = LayerStack(config, stacked, final_norm.detach().to(dtype), bias)
+        self._step = choose_step(
+            config, self.layers, self._rope, self.kernel,
+            fused=self.precision.fused, new_cache=self.new_cache, rows=rows,
+        )  # fmt: skip
 
     @staticmethod
     def choose_kernel(
@@ -171,7 +174,25 @@ class Decoder:
             mode: Mode of torch.compile.
             fallback: Run eagerly where compilation fails (see `realtts.accel.compile.compiled`).
         """
-        self._layers.compile(mode, fallback=fallback)
+        self.layers.compile(mode, fallback=fallback)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether compiled code has run."""
+        return self.layers.compiled
+
+    def fuse(self, *, products: bool = True) -> None:
+        """Run steps by `realtts.accel.fused`, in a third of the launches, wherever it is.
+
+        Args:
+            products: Whether norms, activations and residuals are part of the products.
+        """
+        self._step = FusedStep(self.config, self.layers, self._rope, products=products)
+
+    @property
+    def fused(self) -> FusedStep | None:
+        """What runs the steps, where that is `realtts.accel.fused`; else `step_facts` may say why not."""
+        return self._step if isinstance(self._step, FusedStep) else None
 
     def new_cache(self, rows: int, cap: int) -> KVCache:
         """Allocate a cache of this decoder's type.
@@ -245,8 +266,8 @@ class Decoder:
             assert not isinstance(rows, torch.Tensor), "counted on the host"
             self.check_prompt(x, cache, valid=valid, positions=positions, rows=rows)
             attended = count_prompt(cache, n, rows)
-        if valid is None and positions is None and taps is None and not isinstance(rows, torch.Tensor):
-            states = self._step.prompt(x, cache, range(cache.rows) if rows is None else rows)
+        if valid is None and positions is None and taps is None:
+            states = self._step.prompt(x, cache, range(cache.rows) if rows is None else rows, attended)
             if states is not None:
                 return states if every else states[:, -1]
         where, part = cache.numbers(rows)
@@ -265,7 +286,7 @@ class Decoder:
             return attend_prompt(q, seen, mask)
 
         # Layers work on tokens, (rows, n, hidden) -> (rows * n, hidden) and back: only attention knows of rows.
-        hidden = torch.unflatten(self._layers(x.flatten(0, 1), rotation, attend, step=False), 0, (-1, n))
+        hidden = torch.unflatten(self.layers(x.flatten(0, 1), rotation, attend, step=False), 0, (-1, n))
         if every:
             return hidden
         return hidden[torch.arange(len(hidden), device=self.device), last_valid(valid, len(hidden), n, self.device)]

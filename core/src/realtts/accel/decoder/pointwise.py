@@ -91,6 +91,11 @@ class Pointwise:
         """Return the plain functions of a decoder."""
         return cls(activated=gelu if config.family == "gpt2" else gated)
 
+    @property
+    def all(self) -> tuple[Callable[..., Any], ...]:
+        """All of them."""
+        return self.normed, self.heads, self.activated
+
     def mapped(self, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Pointwise:
         """Return the functions after a change of each, such as compilation."""
         return Pointwise(change(self.normed), change(self.heads), change(self.activated))

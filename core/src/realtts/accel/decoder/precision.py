@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Precision", "choose_kv_dtype"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_WEIGHTS = (*_DTYPES, "int8", "int4")
+_WEIGHTS = (*_DTYPES, "int8", "fp8", "int4")
 _KV = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _MEASURED_SLOTS = 320
 _WORTH = 0.9
@@ -33,16 +33,18 @@ class Precision:
     """What a decoder computes in.
 
     Attributes:
-        weights: ``"fp32"``, ``"bf16"``, ``"fp16"``, ``"int8"`` or ``"int4"``.
+        weights: ``"fp32"``, ``"bf16"``, ``"fp16"``, ``"int8"``, ``"fp8"`` or ``"int4"``.
         activations: Type of the residual stream.
         kv: Type of keys and values; None: float32 with float32 weights, else what attends fastest.
         native: Multiply and attend by realtts-native; ``"auto"``: only where its steps, measured once, are faster.
+        fused: Whether steps run by `realtts.accel.fused`, where that works.
     """
 
     weights: str
     activations: torch.dtype
     kv: torch.dtype | None = None
     native: bool | Literal["auto"] = False
+    fused: bool = False
 
     @property
     def is_exact(self) -> bool:

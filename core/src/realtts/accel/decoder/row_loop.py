@@ -115,7 +115,7 @@ class RowLoop:
         backend = backend and backend.apart()
         self.decoder, self.places, self._backend = decoder, places, backend
         self.lag = 1 if decoder.device.type == "cuda" else 0
-        if backend is not None and decoder.step_attention is None:
+        if backend is not None and decoder.step_attention is None and decoder.fused is None:
             decoder.step_attention = proven_step_attention(decoder.config, decoder.kv_dtype, decoder.device)
         self._steps = Stepping(
             decoder, head, next_embedding, recipe, streams=places + 1, cap=cap, skip_idle=backend is None,

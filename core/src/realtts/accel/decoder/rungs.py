@@ -31,6 +31,7 @@ __all__ = [
     "attention_of",
     "decoder_details",
     "decoder_rungs",
+    "fuses",
     "graphs_of",
     "is_exact",
     "precision_of",
@@ -75,14 +76,14 @@ def decoder_rungs(context: Context, *, beside: str | None = None) -> Sequence[Ru
 def precision_of(context: Context) -> Precision:
     """Return the decoder's precision for the settings of a rung."""
     kind = context.settings.quantization
-    weights = kind if kind in {"int8", "int4"} else _SHORT[context.dtype]
+    weights = _SHORT[context.dtype] if kind in {"none", "auto"} else kind
     # In float32 nothing else is: a cache in half beside quantized weights would be a precision that nobody named.
     kv = torch.float32 if context.dtype == "float32" else None
     if context.device == "cpu":
         return replace(Precision.of(weights, torch.device("cpu")), kv=kv, native=_native_of(context))
     # The residual stream does not fit float16, see `Precision.of`.
     activations = torch.float32 if context.dtype == "float16" else getattr(torch, context.dtype)
-    return Precision(weights, activations, kv)
+    return Precision(weights, activations, kv, fused=fuses(context))
 
 
 def decoder_details(decoder: Decoder, *, graphs: bool) -> dict[str, object]:
@@ -95,8 +96,10 @@ def decoder_details(decoder: Decoder, *, graphs: bool) -> dict[str, object]:
     weights = decoder.precision.weights
     return {
         "weights": weights,
-        "quantization": weights if weights in {"int8", "int4"} else "none",
+        "quantization": "none" if weights in _SHORT.values() else weights,
         "kernel": decoder.kernel.name,
+        "compile": decoder.compiled,
+        "fused": decoder.fused is not None,
         "kv_dtype": name_of(decoder.kv_dtype),
         "cuda_graphs": graphs,
         **decoder.step_facts,
@@ -159,6 +162,18 @@ def why_no_graphs(context: Context) -> str | None:
     return None
 
 
+def fuses(context: Context) -> bool:
+    """Whether what is between products should run by `realtts.accel.fused`.
+
+    On CUDA, below float32, whose promise is the rounding of the reference, or where it was asked for.
+
+    Not where weights move: what is captured or measured on them would not be what runs.
+    """
+    settings = context.settings
+    wanted = settings.compile is True or (settings.compile == "auto" and context.dtype != "float32")
+    return wanted and context.device.startswith("cuda") and not settings.cpu_offload
+
+
 def why_no_native(context: Context) -> str | None:
     """Say, for `probe`, why the kernels of the rung's realtts-native are not available here; None if they are."""
     return native.why_unusable() if _native_of(context) else None
@@ -174,7 +189,7 @@ def _native_of(context: Context) -> bool | Literal["auto"]:
 def _libraries(context: Context, quantization: str) -> tuple[bool | Literal["auto"] | None, ...]:
     """Return the values of the setting ``native`` to propose rungs with; None: it says nothing about them."""
     wanted = context.settings.native
-    if quantization == "none" or context.device != "cpu":
+    if quantization not in native.KINDS or context.device != "cpu":
         return (None,)
     if wanted == "auto" and context.settings.strict:
         # What is strict never steps down: not from what is not installed, nor from what is measured to be slower.

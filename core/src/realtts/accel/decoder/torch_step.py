@@ -40,13 +40,14 @@ class Step(Protocol):
     ) -> Tensor:
         """Decode; arguments as of `realtts.accel.decoder.Decoder.step`, the slots counted already."""
 
-    def prompt(self, x: Tensor, cache: KVCache, rows: Sequence[int]) -> Tensor | None:
+    def prompt(self, x: Tensor, cache: KVCache, rows: Sequence[int] | Tensor, attended: int) -> Tensor | None:
         """Read a prompt of every row, without padding, if that is better done here than layer by layer.
 
         Args:
             x: (rows, n, hidden).
             cache: Written to; the slots are counted already.
-            rows: Numbers of the cache's rows.
+            rows: Numbers of the cache's rows; for graphs int64 on the device.
+            attended: Slots to attend to.
 
         Returns:
             Hidden states after the last norm, (rows, n, hidden); None: it is not, and nothing was done.
@@ -59,13 +60,14 @@ class TorchStep:
     Args:
         layers: All layers.
         rope: Rotations of the positions; None: there are none.
+        why_not_fused: Why `realtts.accel.decoder.fused_step.FusedStep` is not used where it was asked for.
 
     Attributes:
         attention: Attends to rows without gaps, where rows are given; None: torch's call with a mask.
     """
 
-    def __init__(self, layers: LayerStack, rope: RopeTable | None) -> None:
-        self._layers, self._rope = layers, rope
+    def __init__(self, layers: LayerStack, rope: RopeTable | None, *, why_not_fused: str | None = None) -> None:
+        self._layers, self._rope, self._why_not_fused = layers, rope, why_not_fused
         self.attention: StepAttention | None = None
 
     @property
@@ -76,7 +78,7 @@ class TorchStep:
     @property
     def facts(self) -> Mapping[str, object]:
         """As `Step.facts`."""
-        return {}  # torch's threads are the setting's
+        return {} if self._why_not_fused is None else {"no_fused": self._why_not_fused}
 
     def __call__(
         self, x: Tensor, cache: KVCache, attended: int | Sequence[Run], places: Places | None, taps: Taps | None
@@ -115,6 +117,5 @@ class TorchStep:
         store(cache.positions, rows, positions + active)
         return hidden
 
-    def prompt(self, x: Tensor, cache: KVCache, rows: Sequence[int]) -> Tensor | None:  # noqa: ARG002
+    def prompt(self, x: Tensor, cache: KVCache, rows: Sequence[int] | Tensor, attended: int) -> None:
         """As `Step.prompt`: never."""
-        return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import math
-import time
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +12,7 @@ from realtts.accel.kernels.autotune import autotune, stored_answer
 from realtts.accel.kernels.matmul import Kernel, kernels_for, native_kernels
 from realtts.accel.kernels.native import SWITCH as NATIVE_SWITCH, why_unusable
 from realtts.accel.kernels.rounding import SWITCH
+from realtts.accel.kernels.timing import replayed
 from realtts.errors import QuantizationUnavailable
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def choose_kernel(
 
     Args:
         weights: Some weights of shape (out, in), on the device that will run them; `SAMPLE_BYTES` of them are used.
-        precision: ``"fp32"``, ``"bf16"``, ``"fp16"``, ``"int8"`` or ``"int4"``.
+        precision: ``"fp32"``, ``"bf16"``, ``"fp16"``, ``"int8"``, ``"fp8"`` or ``"int4"``.
         rows: Numbers of rows of a decode step.
         kernel: Name of the one kernel to use, without any measurement.
         native: Choose among the kernels of realtts-native instead of torch's.
@@ -104,7 +105,7 @@ def _candidates(precision: str, device: torch.device, kernel: str | None, *, nat
         if native:
             what = why_unusable() or f"realtts-native has no {name}"
             raise QuantizationUnavailable(what, who="quantization", fix=NATIVE_SWITCH)
-        switch = SWITCH if precision.startswith("int") else 'set dtype="float32" (REALTTS_DTYPE=float32)'
+        switch = SWITCH if precision in {"int8", "fp8", "int4"} else 'set dtype="float32" (REALTTS_DTYPE=float32)'
         raise QuantizationUnavailable(
             f"no {name} works on {device.type} with this torch", who="quantization", fix=switch
         )
@@ -148,12 +149,11 @@ def _seconds(kernel: Kernel, sample: Sequence[Tensor], rows: Sequence[int]) -> d
             inputs = {
                 width: torch.linspace(-1, 1, n * width, device=sample[0].device).view(n, width) for _, width in packed
             }
-            seconds[n] = min(_pass(kernel, packed, inputs) for _ in range(3 if n >= _MANY else 5))
+            work = functools.partial(_pass, kernel, packed, inputs)
+            seconds[n] = replayed(work, sample[0].device, passes=3 if n >= _MANY else 5)
     return seconds
 
 
-def _pass(kernel: Kernel, packed: list[tuple[object, int]], inputs: dict[int, Tensor]) -> float:
-    before = time.perf_counter()
+def _pass(kernel: Kernel, packed: list[tuple[object, int]], inputs: dict[int, Tensor]) -> None:
     for weight, width in packed:
         kernel.run(weight, inputs[width])
-    return time.perf_counter() - before

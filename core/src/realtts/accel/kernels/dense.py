@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch.nn import functional
 
+from realtts.accel.fused.products import FewRows
 from realtts.accel.kernels import onednn
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 __all__ = ["Dense", "DenseLayers"]
@@ -52,6 +53,11 @@ class Dense:
         """The weight and the bias."""
         return self.weight, self.bias
 
+    @property
+    def few_rows(self) -> FewRows | None:
+        """The weights for the fused product of few rows; None once a library has laid them out."""
+        return None if self._packed or self._gelu else FewRows(self.weight, None, self.bias)
+
     def __call__(self, x: Tensor) -> Tensor:
         """Multiply: (..., in) to (..., out)."""
         x = x.to(self._dtype)
@@ -59,6 +65,10 @@ class Dense:
             return onednn.product(x.expand(2, -1).contiguous(), self.weight, self.bias, gelu=self._gelu)[:1]
         if self._packed:
             return onednn.product(x, self.weight, self.bias, gelu=self._gelu)
+        if self._gelu and self.bias is not None and x.is_cuda and x.dim() == 2:
+            # One launch: the library activates what it has multiplied.
+            y: Tensor = torch._addmm_activation(self.bias, x, self.weight.T, use_gelu=True)
+            return y
         y = functional.linear(x, self.weight, self.bias)
         return functional.gelu(y, approximate="tanh") if self._gelu else y
 

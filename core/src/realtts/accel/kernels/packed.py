@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from realtts.accel.fused.products import FewRows
     from realtts.accel.kernels.matmul import Kernel
 
 __all__ = ["PackedLinear"]
 
-_BITS = {"fp32": 32, "bf16": 16, "fp16": 16, "int8": 8, "int4": 4}
+_BITS = {"fp32": 32, "bf16": 16, "fp16": 16, "int8": 8, "fp8": 8, "int4": 4}
 
 
 class PackedLinear:
@@ -71,6 +72,12 @@ class PackedLinear:
     def packed(self) -> Any:
         """What the kernel made of the weight, in its own form."""
         return self._packed
+
+    @property
+    def few_rows(self) -> FewRows | None:
+        """The weights for the fused product of few rows; None where the kernel's own form is another."""
+        few: FewRows | None = getattr(self._packed, "few_rows", None)
+        return few
 
     @property
     def bytes_read(self) -> int:

@@ -15,7 +15,7 @@ from realtts.errors import QuantizationUnavailable
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["SWITCH", "Int4Weight", "Int8Weight", "quantize_int4", "quantize_int8"]
+__all__ = ["SWITCH", "Int4Weight", "Int8Weight", "quantize_fp8", "quantize_int4", "quantize_int8"]
 
 
 SWITCH = 'set quantization="none" (REALTTS_QUANTIZATION=none)'
@@ -81,6 +81,22 @@ def quantize_int8(weight: Tensor) -> Int8Weight:
         scale[rows] = block.abs().amax(1).clamp_(min=1e-12) / 127
         values[rows] = (block / scale[rows, None]).round_()
     return Int8Weight(values, scale)
+
+
+def quantize_fp8(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Round a float weight of shape (out, in) to float8_e4m3fn: values, and scales of outputs, float32 (out,).
+
+    Raises:
+        QuantizationUnavailable: The weight is not finite.
+    """
+    kind = torch.float8_e4m3fn
+    values, scale = torch.empty_like(weight, dtype=kind).contiguous(), weight.new_empty(len(weight)).float()
+    for begin in range(0, len(weight), _BLOCK):
+        rows = slice(begin, begin + _BLOCK)
+        block = _checked(weight[rows])
+        scale[rows] = block.abs().amax(1).clamp_(min=1e-12) / torch.finfo(kind).max
+        values[rows] = (block / scale[rows, None]).to(kind)
+    return values, scale
 
 
 def quantize_int4(weight: Tensor) -> Int4Weight:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["History", "min_p", "narrowed", "penalized", "top_k", "top_p"]
+__all__ = ["History", "looked_up", "min_p", "narrowed", "penalized", "top_k", "top_p"]
 
 _NEVER = float("-inf")
 
@@ -72,6 +72,11 @@ def min_p(scores: Tensor, share: Tensor) -> Tensor:
     return scores.masked_fill(p < share * p.amax(-1, keepdim=True), _NEVER)
 
 
+def looked_up(chosen: Tensor, ids: Tensor | None) -> Tensor:
+    """Return the ids of chosen candidates, int64 (rows,); None: the candidates are all tokens."""
+    return chosen if ids is None else ids.gather(1, chosen[:, None])[:, 0]
+
+
 class History:
     """The tokens that the repetition penalty applies to, as a mask per row.
 
@@ -80,11 +85,14 @@ class History:
         vocabulary: Number of tokens.
         window: Only so many of the latest count; None: all.
         device: Where the masks lie.
+
+    Attributes:
+        seen: bool (rows, vocabulary + 1); the last column stands for no token.
     """
 
     def __init__(self, rows: int, vocabulary: int, window: int | None, device: torch.device) -> None:
         # The last column stands for "no token": frozen rows and empty places of the ring write there.
-        self._seen = torch.zeros(rows, vocabulary + 1, dtype=torch.bool, device=device)
+        self.seen = torch.zeros(rows, vocabulary + 1, dtype=torch.bool, device=device)
         self._nothing = vocabulary
         self._ring = None
         if window is not None:
@@ -94,12 +102,12 @@ class History:
     @property
     def state(self) -> list[Tensor]:
         """Tensors that `add` changes."""
-        return [self._seen] if self._ring is None else [self._seen, self._ring, self._at]
+        return [self.seen] if self._ring is None else [self.seen, self._ring, self._at]
 
     def begin(self, row: int, tokens: Iterable[int]) -> None:
         """Forget a row and start it with these tokens."""
         tokens = list(tokens)
-        self._seen[row] = False
+        self.seen[row] = False
         if self._ring is not None:
             size = self._ring.shape[1]
             tokens = tokens[-size:]
@@ -107,7 +115,7 @@ class History:
             self._at[row] = len(tokens) % size
         # One by one: a list of indices would be copied from the host, which waits for the device.
         for place, token in enumerate(tokens):
-            self._seen[row, token] = True
+            self.seen[row, token] = True
             if self._ring is not None:
                 self._ring[row, place] = token
 
@@ -127,11 +135,11 @@ class History:
             store(self._ring, rows, ring)
             store(self._at, rows, (at + active[:, None]).remainder_(ring.shape[1]))
             # The token that left the window may still stand elsewhere in it: the row is marked anew.
-            store(self._seen, rows, torch.zeros_like(select(self._seen, rows)).scatter_(1, ring, True))
+            store(self.seen, rows, torch.zeros_like(select(self.seen, rows)).scatter_(1, ring, True))
         elif rows is None:
-            self._seen.scatter_(1, added, True)
+            self.seen.scatter_(1, added, True)
         else:
-            self._seen.index_put_((rows, added[:, 0]), torch.ones_like(active))
+            self.seen.index_put_((rows, added[:, 0]), torch.ones_like(active))
 
     def mask(self, ids: Tensor | None, rows: Tensor | None = None) -> Tensor:
         """Return which tokens are in it.
@@ -144,5 +152,5 @@ class History:
             bool (n, vocabulary), or of the shape of the candidates.
         """
         if ids is None:
-            return select(self._seen, rows)[:, :-1]
-        return self._seen.gather(1, ids) if rows is None else self._seen[rows[:, None], ids]
+            return select(self.seen, rows)[:, :-1]
+        return self.seen.gather(1, ids) if rows is None else self.seen[rows[:, None], ids]

@@ -8,6 +8,7 @@ import torch
 
 from realtts.accel.indexed import select, store
 from realtts.accel.sampling import processors
+from realtts.accel.sampling.fused import Drawing, why_not_fused
 from realtts.accel.sampling.noise import GeneratorNoise, HashedNoise
 from realtts.accel.sampling.row_values import RowValues, Shortcuts, token_mask
 from realtts.errors import InvalidOption
@@ -38,7 +39,8 @@ class Sampler:
         device: Where everything lies.
         noise: Source of noise; default: one generator per row, as torch draws.
         skip_idle: Leave out processors whose parameters do nothing for every row. For eager decoding; a captured step
-            holds them all, so that changing a parameter needs no new graph.
+            holds all but ``top_p``, which sorts, so that changing a parameter needs no new graph.
+        fused: Draw by `realtts.accel.fused` where the recipe allows it; then a captured step holds ``top_p``, too.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Sampler:
         *,
         noise: NoiseSource | HashedNoise | None = None,
         skip_idle: bool = True,
+        fused: bool = False,
     ) -> None:
         device = torch.device(device)
         self.recipe = recipe
@@ -70,6 +73,9 @@ class Sampler:
         """True for rows whose logits were not finite at some step since `set`."""
         self._ties = _TIES if recipe.narrow else 0
         self._bound = recipe.max_top_k + self._ties
+        self._fused: Drawing | None = None
+        if fused and why_not_fused(recipe, hashed=isinstance(self.noise, HashedNoise)) is None:
+            self._fused = Drawing(recipe, self._values, self._suppressed, self._history.seen)
         self._processors = tuple((name, _processor(recipe, name)) for name in recipe.order)
         self._plan()
 
@@ -140,7 +146,7 @@ class Sampler:
         self._narrows = self.recipe.narrow and any(p.top_k > 0 for p in params)
         self._widens = not self._narrows or any(p.top_k == 0 for p in params)
         self._may_stop = bool(self.recipe.stop_tokens) or any(p.stop_tokens for p in params)
-        short = self._short = Shortcuts.of(params, self.recipe.vocabulary) if self.skip_idle else Shortcuts()
+        short = self._short = self._shortcuts(params)
         order = [(name, process) for name, process in self._processors if name not in short.idle]
         split = next((at for at, (name, _) in enumerate(order) if name == "top_k"), None)
         if not self._narrows or split is None:
@@ -151,9 +157,13 @@ class Sampler:
         self._shape = (n * (2 if "guidance" in self.recipe.order else 1), self.recipe.vocabulary)
         self._noise_rows = self._buffer[:n]
         self._structure = (
-            self._candidates, self._narrows, self._widens, self._may_stop,
-            self.skip_idle and short,
+            self._candidates, self._narrows, self._widens, self._may_stop, short,
         )  # fmt: skip
+
+    def _shortcuts(self, params: Sequence[SamplingParams]) -> Shortcuts:
+        if self.skip_idle:
+            return Shortcuts.of(params, self.recipe.vocabulary)
+        return Shortcuts() if self._fused is not None else Shortcuts.without_sort(params)
 
     # -- inside the step, on the device --------------------------------------------------------------------------
 
@@ -170,23 +180,38 @@ class Sampler:
         Raises:
             InvalidOption: The logits have another shape.
         """
+        if self._fused is not None:
+            return self._drawn_fused(self._fused, logits, step)
         parts = self._processed(logits, step)
         # Added up on the device: whoever wants to know reads it together with the tokens.
         # Zero times a number is zero, unless that is NaN or infinite: fewer operators than isfinite has.
         broken = self._merged([scores.amax(-1).mul(0).ne(0) for scores, _ in parts])
-        store(self.broken, self._index, select(self.broken, self._index) | broken)
+        self._note(broken)
         if self._short.only_greedy:
-            return self._merged([_looked_up(scores.argmax(-1), ids) for scores, ids in parts])
+            return self._merged([processors.looked_up(scores.argmax(-1), ids) for scores, ids in parts])
         if not isinstance(self.noise, HashedNoise):
             self.noise.fill(self._noise_rows)
         return self._merged([self._drawn(scores, ids, step) for scores, ids in parts])
+
+    def _drawn_fused(self, fused: Drawing, logits: Tensor, step: Tensor) -> Tensor:
+        self._check(logits)
+        assert not isinstance(self.noise, HashedNoise)
+        noise = None if self._short.only_greedy else self._noise_rows
+        if noise is not None:
+            self.noise.fill(noise)
+        tokens, broken = fused(logits, step, noise, idle=self._short.idle, may_stop=self._may_stop)
+        self._note(broken)
+        return tokens
+
+    def _note(self, broken: Tensor) -> None:
+        store(self.broken, self._index, select(self.broken, self._index) | broken)
 
     def _drawn(self, scores: Tensor, ids: Tensor | None, step: Tensor) -> Tensor:
         # The division keeps torch.multinomial's order of operations; rounding decides between near ties.
         drawn = (torch.softmax(scores, -1) / self._noise_of(step, ids)).argmax(-1)
         if not self._short.some_greedy:
-            return _looked_up(drawn, ids)
-        return _looked_up(torch.where(self._values["greedy"][:, 0], scores.argmax(-1), drawn), ids)
+            return processors.looked_up(drawn, ids)
+        return processors.looked_up(torch.where(self._values["greedy"][:, 0], scores.argmax(-1), drawn), ids)
 
     def _noise_of(self, step: Tensor, ids: Tensor | None) -> Tensor:
         """Return the candidates' noise, (rows, candidates), looked up for them alone in a far larger vocabulary."""
@@ -226,9 +251,7 @@ class Sampler:
 
         Of narrowed rows and of the others, in this order, where a step has both; each computed for all rows.
         """
-        if logits.shape != self._shape:
-            fix = f"give {self._shape}"
-            raise InvalidOption(f"logits have the shape {tuple(logits.shape)}", who="sampler", fix=fix)
+        self._check(logits)
         scores = logits.float()
         if self._may_stop and "guidance" not in self.recipe.order:
             scores = self._without_early_stop(scores, step)
@@ -240,6 +263,11 @@ class Sampler:
         if self._widens:
             parts.append((scores, None))
         return [(self._continued(scores, step, ids), ids) for scores, ids in parts]
+
+    def _check(self, logits: Tensor) -> None:
+        if logits.shape != self._shape:
+            fix = f"give {self._shape}"
+            raise InvalidOption(f"logits have the shape {tuple(logits.shape)}", who="sampler", fix=fix)
 
     def _continued(self, scores: Tensor, step: Tensor, ids: Tensor | None) -> Tensor:
         for process in self._then:
@@ -292,7 +320,3 @@ def _processor(recipe: SamplingRecipe, name: str) -> _Processor:
         return Sampler._PROCESSORS[name]
     process = recipe.own[name]
     return lambda sampler, scores, step, _ids: process(scores, step, sampler._values.index)
-
-
-def _looked_up(chosen: Tensor, ids: Tensor | None) -> Tensor:
-    return chosen if ids is None else ids.gather(1, chosen[:, None])[:, 0]

@@ -21,6 +21,12 @@ _DTYPES = {
 }  # fmt: skip
 
 
+_MOST_BYTES = 100 << 20
+"""Largest header, as in the library of the format."""
+
+_LARGEST = 2**63 - 1
+
+
 class TensorPlace(NamedTuple):
     """A tensor's type and shape, and the bytes of the file that it takes."""
 
@@ -41,6 +47,8 @@ def read_header(path: Path) -> tuple[dict[str, TensorPlace], dict[str, str]]:
         begin = 8 + int.from_bytes(file.read(8), "little")  # of the data; the offsets count from there
         if begin > length:
             raise ValueError("its header is cut short")
+        if begin > _MOST_BYTES:
+            raise ValueError(f"its header has over {_MOST_BYTES >> 20} MiB")
         header = parse_json(file.read(begin - 8))
     metadata = header.pop("__metadata__", {})
     if not all(isinstance(value, str) for value in metadata.values()):
@@ -60,7 +68,7 @@ def _place(name: str, about: Any, begin: int) -> TensorPlace:
     dtype, shape, offsets = about["dtype"], about["shape"], about["data_offsets"]
     if dtype not in _DTYPES:
         raise ValueError(f"the type of {name:.80} is {dtype!r:.20}, which is not supported")
-    if len(offsets) != 2 or not all(type(number) is int and number >= 0 for number in (*shape, *offsets)):
+    if len(offsets) != 2 or not all(type(number) is int and 0 <= number <= _LARGEST for number in (*shape, *offsets)):
         raise ValueError(f"shape or place of {name:.80} are no whole numbers")
     if offsets[1] - offsets[0] != math.prod(shape) * _DTYPES[dtype].itemsize:
         raise ValueError(f"{name:.80} has not as many bytes as its shape says")

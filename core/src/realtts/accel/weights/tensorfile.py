@@ -33,6 +33,7 @@ __all__ = [
     "State",
     "TensorFile",
     "Tensors",
+    "check_named",
     "paths_of",
     "read_pickled",
     "read_state",
@@ -176,9 +177,20 @@ def read_state(path: Path) -> TensorFile | Tensors | Shards:
     if path.suffix == ".safetensors":
         return TensorFile(path)
     content = read_pickled(path)
-    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise unreadable(path, TypeError("it holds something else than named tensors"))
+    check_named(content, path)
     return Tensors(content)
+
+
+def check_named(content: Any, path: Path) -> None:
+    """Check that a file's content is a table of named tensors.
+
+    Raises:
+        CheckpointCorrupt: It is something else.
+    """
+    if not isinstance(content, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
+    ):
+        raise unreadable(path, DocumentError("it holds something else than named tensors"))
 
 
 def read_pickled(path: Path) -> Any:
@@ -239,14 +251,15 @@ def _plainly(error: Exception) -> Exception:
 
 def _check_nesting(content: Any) -> None:
     """Refuse containers inside each other without end, which whoever walks them would fail at."""
-    level = [content] if isinstance(content, (dict, list, tuple)) else []
+    level: dict[int, Any] = {0: content} if isinstance(content, (dict, list, tuple)) else {}
     for _ in range(DEEPEST):
-        level = [
-            value
-            for item in level
+        # Each once: a pickle may refer to the same container many times, which would double the work with every level.
+        level = {
+            id(value): value
+            for item in level.values()
             for value in (item.values() if isinstance(item, dict) else item)
             if isinstance(value, (dict, list, tuple)) and not isinstance(value, torch.Size)
-        ]
+        }
         if not level:
             return
     raise DocumentError(f"it is nested more than {DEEPEST} levels deep")

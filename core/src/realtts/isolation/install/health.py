@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
+from realtts.documents import MALFORMED, reason_of
 from realtts.errors import IsolationError, WorkerDied
 from realtts.isolation.environments import install_command
 from realtts.isolation.install.keeping import locate
@@ -72,10 +73,13 @@ def health(name: str, settings: Settings | None = None) -> Health:
         return _unusable(name, error.what)
     if answer.error is not None:
         return _unusable(name, answer.error.summary())
-    found: dict[str, Any] = answer.result
-    whole = _listed(found["damaged"], "of its files")
-    fault = whole or found["fault"]
-    return Health(whole, found["fault"], _behind(entry, found), found.get("torch"), _would(name, fault))
+    try:
+        found: dict[str, Any] = answer.result
+        whole = _listed(found["damaged"], "of its files")
+        fault = whole or found["fault"]
+        return Health(whole, found["fault"], _behind(entry, found), found.get("torch"), _would(name, fault))
+    except MALFORMED as error:
+        return _unusable(name, f"what it says of itself cannot be understood: {reason_of(error)}")
 
 
 def _unusable(name: str, what: str) -> Health:

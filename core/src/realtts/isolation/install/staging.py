@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 
 from realtts.contract.spec import Environment
+from realtts.documents import MALFORMED, reason_of
 from realtts.errors import InstallFailed, IsolationError, WorkerDied, closest
 from realtts.isolation.environments import IsolatedEnvironment
 from realtts.isolation.install.requirements import (
@@ -155,6 +156,8 @@ def _describe(name: str, folder: Path) -> dict[str, Any]:
         if answer.error is None:
             return _checked(name, answer.result)
         reason = answer.error.summary()
+    except MALFORMED as error:
+        reason, cause = f"its description cannot be understood: {reason_of(error)}", error
     except (WorkerDied, IsolationError) as error:
         if isinstance(error, InstallFailed):
             raise

@@ -31,6 +31,12 @@ __all__ = ["OptimizedConformance"]
 
 _RATES = {"bytes_per_s": 1e10, "flops_per_s": {"float32": 1e11}}
 _NO_FLASH = "flash_attention_2: the package flash_attn needs a CUDA device"
+_SAFE: tuple[dict[str, Any], ...] = (
+    {"dtype": "float32"},
+    {"dtype": "float32", "compile": False, "cuda_graphs": False, "cpu_offload": False},
+    {"precision_policy": "exact"},
+    {"dtype": "float32", "precision_policy": "fast"},
+)
 _REST_S = 0.2
 """How long the number of tensors has to stay: callers have their speech before the provider's thread lets go of it."""
 
@@ -84,7 +90,7 @@ class OptimizedConformance(ConformanceFixtures):
         return None
 
     @pytest.fixture
-    def fast(
+    def forced(
         self,
         spec: ProviderSpec,
         make: Callable[..., RealProvider],
@@ -92,10 +98,29 @@ class OptimizedConformance(ConformanceFixtures):
         options: dict[str, Any],
         tmp_path: Path,
     ) -> Callable[..., _Speaker]:
-        """Return a maker of strict providers in float32, with forced lengths and a cache of the test's own."""
-        keywords: dict[str, Any] = {"dtype": "float32", "quantization": "none", "strict": True}
-        keywords |= {"force_tokens_per_char": 1.0, "data_dir": str(tmp_path / "own"), "tf32": False}
+        """Return a maker of strict providers with forced lengths and a cache of the test's own."""
+        keywords = {"strict": True, "force_tokens_per_char": 1.0, "data_dir": str(tmp_path / "own")}
         return lambda **settings: _Speaker(make(spec, **{**keywords, **settings}), text, options)
+
+    @pytest.fixture
+    def fast(self, forced: Callable[..., _Speaker]) -> Callable[..., _Speaker]:
+        """Return a maker of the same in float32."""
+        return lambda **settings: forced(**{"dtype": "float32", "quantization": "none", "tf32": False, **settings})
+
+    def test_safe_settings_give_float32_to_the_bit(
+        self, fast: Callable[..., _Speaker], forced: Callable[..., _Speaker], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each documented way to ask for it, on a CPU where quantized weights or half precision would come first."""
+        features = frozenset({"avx512_vnni", "amx_int8", "avx512_bf16", "amx_bf16"})
+        for place in ("realtts.machine.hardware", "realtts.accel.decoder.rungs"):
+            monkeypatch.setattr(f"{place}.cpu_features", lambda: features)
+        expected = fast().say()
+        for settings in _SAFE:
+            speaker = forced(**settings)
+            np.testing.assert_array_equal(speaker.say().samples, expected.samples, str(settings))
+            details = speaker.status["optimization_details"]
+            assert (details["dtype"], details["quantization"]) == ("float32", "none"), settings
+            assert details.get("kv_dtype", "float32") == "float32", settings
 
     def test_graphs_sound_the_same(
         self, fast: Callable[..., _Speaker], tolerance: float, monkeypatch: pytest.MonkeyPatch

@@ -8,20 +8,40 @@ from realtts.text.normalize.kind import START, Kind, Rule, rule
 
 __all__ = ["Addresses", "Phones", "Versions"]
 
-_END = r"[^\s<>\"'.,;:!?)\]]"
+_WIDE = "\u3000-\u9fff\uac00-\ud7a3\uff00-\uffef"
+_END = rf"[^\s<>\"'.,;:!?)\]{_WIDE}]"
+_ANY = rf"[^\s<>\"'{_WIDE}]"
+"""Of an address: in Chinese, Japanese and Korean words follow it without a space."""
+
 _DOMAINS = "com|org|net|io|edu|gov|info|dev|de|fr|es|it|nl|pl|ru|jp|cn|kr|uk|br|eu"
 _PHONES = (
     r"(?<![\w.,/-])\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){1,5}(?![\w/])",
-    r"(?<![\w.,/-])\(\d{2,5}\)\s?\d{3,4}(?:[ .-]\d{2,4}){0,4}(?![\w/])",
+    r"(?<![\w.,/-])\(\d{2,5}\)\s?\d{3,5}(?:[ .-]\d{2,4}){0,4}(?![\w/])",
     r"(?<![\w.,/-])\d{3}[-.]\d{3}[-.]\d{4}(?![\w/-])",
     r"(?<![\w.,/-])0\d{1,4}(?:[ /-]\d{2,8}){1,5}(?![\w/-])",
     r"(?<![\w.,/-])1\d\d[ -]?\d{4}[ -]?\d{4}(?![\w/-])",
-    r"(?<![\w.,/-])\d{3}-\d{4}(?![\w/-])",
+    r"(?<![\w.,/-])0\d(?:[. -]\d\d){4}(?![\w/-]|\.\d)",
     r"(?<![\w.,/-])\d+(?:-\d+){3,}(?![\w/-])",
     r"(?<![\w.,/-])\d{4}(?:[ -]\d{4}){2,}(?![\w/-])",
 )
-"""With a country's code, an area's in brackets, American, an area's with zero, Chinese, American without area;
+"""With a country's code, an area's in brackets, American, an area's with zero, Chinese, French in pairs;
 and numbers of books and cards."""
+
+_LOCAL = r"(?<![\w.,/-])(\d{3})-(\d{4})(?![\w/-])"
+"""An American number without its area, or a range."""
+
+_GROUPED = r"(?<![\w.,/-])\d{3}(?:[ .-]\d{2,4}){2,3}(?![\w/%€$£-]|[.,]\d)"
+"""Nine digits, which may be a quantity too."""
+
+_CALL = re.compile(
+    r"(?i:(?<![^\W_])(?:call|dial|phone|telephone|tel|number|fax|text|ring|mobile|cell|whatsapp|hotline|line|reach|contact|telefon"
+    r"|téléphone|teléfono|telefono|telefone|móvil|movil|cellulare|celular|numéro|número|numero|numer|nummer|handy|rufnummer"
+    r"|llama|llame|llamar|chiama|ligue|dzwoń|zadzwoń|komórka|kom|тел|телефон|telefonnummer|durchwahl|anrufen|bel|telefoon)"
+    r"(?:\s(?:me|us|at|on|is|number|no|al|a|au|le|el|il|the|him|her|them|now|op|nr|para|es|est|è|é))*[.:]{0,2}\s?)$"
+)
+"""What stands before a telephone number."""
+
+_COUNTED_BEHIND = re.compile(r"\s?(?:[%‰°€$£¥]|[^\W\d_])")
 
 
 class Addresses(Kind):
@@ -30,9 +50,9 @@ class Addresses(Kind):
     def rules(self) -> list[Rule]:
         """Return the rules in the order in which they are applied."""
         return [
-            rule(rf"(?:https?://|ftp://|www\.)[^\s<>\"']*{_END}", self.address, "."),
+            rule(rf"(?:https?://|ftp://|www\.){_ANY}*{_END}", self.address, "."),
             rule(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", self.address, "@"),
-            rule(rf"(?<![\w@.-])(?:[a-z0-9-]+\.)+(?:{_DOMAINS})(?:/[^\s<>\"']*{_END})?(?!\w)", self.address, "."),
+            rule(rf"(?<![\w@.-])(?:[a-z0-9-]+\.)+(?:{_DOMAINS})(?:/{_ANY}*{_END})?(?!\w)", self.address, "."),
         ]
 
     def address(self, match: re.Match[str]) -> str:
@@ -53,7 +73,21 @@ class Phones(Kind):
 
     def rules(self) -> list[Rule]:
         """Return the rules in the order in which they are applied."""
-        return [rule("|".join(_PHONES), self.phone)]
+        called = [rule(_GROUPED, self.called)] if self.language.name in {"es", "it", "pt", "pl", "fr", "de"} else []
+        return [rule("|".join(_PHONES), self.phone), rule(_LOCAL, self.local), *called]
+
+    def called(self, match: re.Match[str]) -> str | None:
+        """Return a telephone number in groups, which is one behind the word for it only."""
+        return self.phone(match) if _CALL.search(match.string[: match.start()]) else None
+
+    def local(self, match: re.Match[str]) -> str | None:
+        """Return a telephone number in two groups; None for a range: *500-1000 people*."""
+        if _CALL.search(match.string[: match.start()]):
+            return self.phone(match)
+        rest = match.string[match.end() :]
+        grows = int(match[1]) < int(match[2])
+        is_range = grows and (_COUNTED_BEHIND.match(rest) or not int(match[2]) % 50)
+        return None if is_range else self.phone(match)
 
     def phone(self, match: re.Match[str]) -> str:
         """Return a telephone number digit by digit, with a pause between its groups."""
@@ -69,7 +103,7 @@ class Versions(Kind):
         """Return the rules in the order in which they are applied."""
         return [
             rule(rf"{START}([vV])?(\d+(?:\.\d+){{2,}})(?!\w)", self.version),
-            rule(r"(?<!\w)([vV])\.?\s?(\d+(?:\.\d+)?)(?!\w)", self.version),
+            rule(r"(?<!\w)(v)\.?\s?(\d+(?:\.\d+)?)(?!\w)|(?<!\w)(V)(\d+\.\d+)(?!\w)", self.short_version),
         ]
 
     def version(self, match: re.Match[str]) -> str | None:
@@ -80,6 +114,11 @@ class Versions(Kind):
             return None
         letter = f"{'version' if self.is_('en', 'fr') else 'v'} " if match[1] else ""
         return letter + self.version_words(match[2])
+
+    def short_version(self, match: re.Match[str]) -> str:
+        """Return a version of one or two numbers; a capital letter before a whole number is an engine."""
+        letter = f"{'version' if self.is_('en', 'fr') else 'v'} "
+        return letter + self.version_words(match[2] or match[4])
 
     def version_words(self, text: str) -> str:
         """Return numbers between points."""

@@ -1,116 +1,119 @@
-"""Amounts of money, quantities with units, and what they refer to."""
+"""Quantities with units, and what they refer to."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from realtts.text.normalize.kind import NUMBER, SIGN, START, TO, Kind, Rule, any_of, fixed, rule
-from realtts.text.normalize.symbols import ALIASES, ANY_CASE, CODES, CURRENCIES, UNITS
+from realtts.text.normalize.kind import NUMBER, SIGN, START, TO, Rule, any_of, is_year, rule
+from realtts.text.normalize.quantity import PER, Quantity
+from realtts.text.normalize.symbols import ANY_CASE, UNITS
 
 if TYPE_CHECKING:
-    import re
-
     from realtts.text.normalize.language import Language
 
 __all__ = ["Amounts"]
 
-_SCALES = {
-    "en": "k=thousand K=thousand M=million mn=million m=million bn=billion B=billion T=trillion",
-    "de": "Mio.=Millionen Mio=Millionen Mrd.=Milliarden Mrd=Milliarden Tsd.=tausend",
-    "fr": "k=mille M=millions Md=milliards Mds=milliards",
-    "es": "k=mil M=millones", "it": "k=mila M=milioni", "pt": "k=mil M=milhões", "ru": "тыс.=тысяч млн=миллионов"
-    " млрд=миллиардов", "pl": "tys.=tysięcy mln=milionów mld=miliardów", "nl": "k=duizend M=miljoen",
-    "sv": "k=tusen M=miljoner mkr=miljoner", "ja": "万=万 億=億 兆=兆", "zh": "万=万 亿=亿", "ko": "만=만 억=억 조=조",
-}  # fmt: skip
-_SCALE_WORDS = (
-    r"thousand|million|billion|trillion|Millionen|Milliarden|millions?|milliards?|mil|millones|milioni"
-    r"|miliardi|milhões|bilhões|миллион(?:ов|а)?|миллиард(?:ов|а)?|miljoen|miljard|miljoner|miljarder|millioner"
-)
-
-_PER = (
-    rf"(?:\s?/\s?(?P<per>{any_of(unit for unit in UNITS if unit[0].isalpha())}"
-    r"|[^\W\d_\u00b2\u00b3]{2,})(?![\w\u00b2\u00b3]))?"
-)
-"""What a price or a quantity refers to: ``/kg``, ``/month``."""
-
 _POINT = r"(?:\.(?=[,;:)]|\s[a-zà-öø-ÿа-яёα-ω]))?"
 """The point of a shortened unit, where the sentence goes on: ``5 min. later``."""
+
+_END = r"(?![\w\u00b2\u00b3]|['\u2019]\w)"
+"""Behind a unit; a letter with an apostrophe is a word: ``En 2020 l'équipe``."""
 
 _NAMES = frozenset("KABNJ")
 """Letters that are a unit behind a space only: 4K, 1A and 2B are names."""
 
+_WORDS = {
+    "es": "ha min A", "it": "ha A", "pt": "A", "fr": "Mo Go A", "sv": "min", "da": "min", "no": "min", "pl": "A W",
+    "en": "A bar cal gal min sec", "de": "bar A", "nl": "A", "ru": "г В", "tr": "ha", "ms": "A", "sw": "A",
+}  # fmt: skip
+"""Units that are words or abbreviations too, so that they are none behind a year: *En 2020 ha subido*."""
 
-class Amounts(Kind):
-    """Amounts of money and quantities with units."""
+_HAS = re.compile(
+    r"\s(?:(?:già|mai|sempre|anche|solo|ya|sido|stato|stata)\b|\w+(?:[aiu]to|[aí]do|ado|sto|tto|rso|so|cho)\b)"
+)
+"""Behind *ha* in Spanish and Italian where it is no hectare."""
+
+_FEET, _INCHES = "['\u2019\u2032]", '["\u201d\u2033]'
+_PLURAL = re.compile(r"\d{3}$|\w-\d+$|[a-z][A-Z]\w* \d+$")
+"""Before an *s* that makes a plural or a name: two 747s, a B-52s, the iPhone 6s."""
+
+_LABELLED = re.compile(
+    r"(?i:(?<!\w)(?:section|gate|room|row|seat|class|group|platform|apartment|unit|table|figure|appendix|exhibit|block"
+    r"|building|floor|terminal|zone|grade|part|article|question|klasse|gruppe|typ|zimmer|gleis|abschnitt|salle|porte"
+    r"|puerta|sala|aula|portão|sezione|gruppo|класс|группа|дом))\s$"
+)
+"""Words whose numbers have letters: Gate 5 A."""
+
+_FEET, _INCHES = "['\u2019\u2032]", '["\u201d\u2033]'
+_EXPONENT = re.compile(r"\^\{?([23])\}?")
+
+
+class Amounts(Quantity):
+    """Quantities with units."""
 
     def __init__(self, language: Language) -> None:
         super().__init__(language)
-        self.scales = dict(entry.split("=") for entry in _SCALES.get(language.name, "").split())
-        self.aliases = ALIASES.get(language.name, {})
+        self.signs = {**UNITS, **self.aliases}
+        if not self.is_("en"):
+            del self.signs["mi"]  # a word of many languages, and used in no other one
+        self.words_too = frozenset(_WORDS.get(language.name, "").split())
 
     def rules(self) -> list[Rule]:
         """Return the rules in the order in which they are applied."""
-        scale, units = f"{any_of(self.scales)}|{_SCALE_WORDS}", any_of({**UNITS, **self.aliases})
-        signs = any_of(CURRENCIES)
+        units = any_of(self.signs)
         return [
-            fixed(r"(?<=\d),[-\u2013\u2014]+(?![\w-])", ""),  # 5,- €
-            rule(
-                rf"({SIGN})({signs})\s?([-\u2212]?{NUMBER})(?:\s?({scale})(?!\w))?{_PER}",
-                self.money_before,
-            ),
-            rule(rf"{START}({SIGN}{NUMBER})\s?(?:({scale})\s?)?({signs})(?!\w){_PER}", self.money_behind),
-            rule(rf"(?<!\w)({any_of(CODES)})\s?({SIGN}{NUMBER})(?!\w)", self.code_before),
-            rule(rf"{START}({SIGN}{NUMBER})\s?(?:({scale})\s)?({any_of(CODES)})(?!\w){_PER}", self.money_behind),
+            *([rule(rf"{START}(\d{{1,3}}){_FEET}\s?(\d{{1,2}}){_INCHES}", self.feet)] if self.is_("en") else []),
+            rule(r"(?<=\d)(?:\s?(?:k|c|m|d)?m)\^\{?[23]\}?(?!\w)", self.exponent),
             *([rule(rf"%\s?({NUMBER})", self.percent)] if self.is_("tr") else []),
-            rule(rf"{START}({SIGN}{NUMBER}){TO}({NUMBER})\s?({units})(?![\w²³/])", self.unit_range),
-            rule(rf"{START}({SIGN}{NUMBER})\s?({units})(?![\w²³]){_POINT}{_PER}", self.unit),
-            rule(rf"{START}({SIGN}{NUMBER})\s?((?i:{any_of(ANY_CASE)}))(?![\w²³]){_POINT}", self.loose_unit),
-            *([rule(rf"{START}(\d{{1,3}})['’′]\s?(\d{{1,2}})[\"”″]", self.feet)] if self.is_("en") else []),
+            rule(rf"{START}({SIGN}{NUMBER}){TO}({NUMBER})\s?({units}){_END}(?!/)", self.unit_range),
+            rule(rf"{START}({SIGN}{NUMBER})\s?({units}){_END}{_POINT}{PER}", self.unit),
+            rule(rf"{START}({SIGN}{NUMBER})\s?((?i:{any_of(ANY_CASE)})){_END}{_POINT}", self.loose_unit),
+            rule(rf"{START}({NUMBER})\s?%-?(ig(?:e[nrsm]?)?)(?!\w)", self.percentage)
+            if self.is_("de")
+            else rule(rf"{START}({SIGN}{NUMBER})\s?%-?(?=[^\W\d_])", self.percent),
         ]
 
+    def exponent(self, match: re.Match[str]) -> str:
+        """Return a unit with a raised exponent."""
+        return _EXPONENT.sub(lambda found: "²³"[int(found[1]) - 2], match[0])
+
+    def percentage(self, match: re.Match[str]) -> str:
+        """Return a German adjective such as ``50%ige``."""
+        return f"{self.spoken(match[1])}prozent{match[2]}"
+
     def percent(self, match: re.Match[str]) -> str:
-        """Return a percentage whose sign stands before the number."""
-        return self.language.unit(match[1], "%")
+        """Return a percentage whose sign stands before the number, or before letters."""
+        behind = " " if self.language.space and match[0][-1] in "%-" else ""
+        return f"{self.language.unit(match[1], '%')}{behind}"
 
     def feet(self, match: re.Match[str]) -> str:
         """Return feet and inches."""
         return f"{self.language.unit(match[1], '′')} {self.language.unit(match[2], '″')}"
 
-    def money_before(self, match: re.Match[str]) -> str:
-        """Return an amount whose sign stands before it."""
-        text = match[1] + match[3]
-        return self.apart(match, self.amount(text, match[2], match[4], short=True)) + self.per(match)
-
-    def money_behind(self, match: re.Match[str]) -> str:
-        """Return an amount whose sign or code stands behind it."""
-        return self.amount(match[1], match[3], match[2], short=match[3] not in CODES) + self.per(match)
-
-    def code_before(self, match: re.Match[str]) -> str:
-        """Return an amount whose code stands before it."""
-        return self.amount(match[2], match[1], None, short=False)
-
-    def amount(self, text: str, sign: str, scale: str | None, *, short: bool) -> str:
-        """Return an amount of a currency in words."""
-        code = CURRENCIES.get(sign, sign)
-        if sign in {"¥", "￥"} and self.is_("zh"):
-            code = "CNY"
-        said = self.scales.get(scale, scale) if scale else ""
-        return self.language.money(text.replace("\u2013", "-"), code, short=short and len(sign) < 3, scale=said)
-
-    def per(self, match: re.Match[str]) -> str:
-        """Return what a price or a number refers to."""
-        unit = match["per"]
-        if not unit:
-            return ""
-        name = self.language.unit_name(unit) if unit in UNITS else unit
-        return self.language.join("", self.words.per, name) if not self.language.space else f" {self.words.per} {name}"
-
     def unit(self, match: re.Match[str]) -> str | None:
         """Return a number and a unit."""
-        if match[2] in _NAMES and match[0][len(match[1])] != " ":
+        if self.is_word(match):
             return None
         symbol = self.aliases.get(match[2], match[2])
         return self.apart(match, self.language.unit(match[1].replace("\u2013", "-"), symbol)) + self.per(match)
+
+    def is_word(self, match: re.Match[str]) -> bool:
+        """Tell whether what looks like a unit is a word or the beginning of a name."""
+        number, symbol, rest = match[1], match[2], match.string[match.end(2) :]
+        single = len(symbol) == 1 and symbol.isalpha()
+        before = match.string[max(0, match.start() - 24) : match.start()]
+        if symbol == "s" and match[0][len(number)] != " " and self.is_("en") and _PLURAL.search(f"{before}{number}"):
+            return True
+        if single and symbol.isupper() and _LABELLED.search(before):
+            return True
+        if single and symbol in _NAMES and match[0][len(number)] != " ":
+            return True
+        if is_year(number) and match[0][len(number)] == " " and symbol in self.words_too:
+            return True
+        if single and symbol.isupper() and re.match(r"\.\s?[^\W\d_]", rest) and match[0][len(number)] == " ":
+            return not self.starts_sentence(match.string, match.end(2) + 1)
+        return symbol == "ha" and self.is_("es", "it") and _HAS.match(rest) is not None
 
     def loose_unit(self, match: re.Match[str]) -> str | None:
         """Return a number and a unit in other letters than usual."""

@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 
     from realtts.text.normalize.language import Language
 
-__all__ = ["Counting"]
+__all__ = ["NOT_COUNTED", "Counting"]
 
 _TIMES = {"en": "times", "fr": "fois", "es": "veces", "it": "volte", "pt": "vezes", "nl": "keer", "sv": "gånger"}
 """What ``x`` behind a number means before a word: ``2x daily``."""
 
-_NOT_COUNTED = {
+_NO_NOUNS = {
     "es": "de del al a y e o u en por con sin para que es son se no más menos hasta desde entre como el la los las un",
     "pt": "de do da dos das a e o u em por com sem para que é são se não mais menos até desde entre como os as um",
     "fr": "de du des à au et ou en par avec sans pour que est sont ne plus moins sur dans le la les un une",
     "it": "di del al a e o in per con senza che è sono si non più meno fino da tra come il lo la i gli le un",
 }  # fmt: skip
+NOT_COUNTED = {language: frozenset(words.split()) for language, words in _NO_NOUNS.items()}
 """Words that no number counts."""
 
 _MEASURES = "只隻个個位本张張条條件次天家块塊匹头頭辆輛台座杯瓶碗双雙对對种種岁歲点點倍斤人周小分公米年"
@@ -34,7 +35,7 @@ class Counting(Kind):
 
     def __init__(self, language: Language) -> None:
         super().__init__(language)
-        self._not_counted = frozenset(_NOT_COUNTED.get(language.name, "").split())
+        self._no_nouns = NOT_COUNTED.get(language.name, frozenset())
 
     def rules(self) -> list[Rule]:
         """Return the rules in the order in which they are applied."""
@@ -43,6 +44,7 @@ class Counting(Kind):
     def _of_language(self) -> list[Rule]:
         if self.is_("en"):
             return [
+                rule(rf"{START}(\d{{3,}})s(?!\w)|(?<=\w-)(\d+)s(?!\w)", self._english_plural),
                 rule(r"(?i:\b(call|dial|ring|phone|text))\s(\d{3})(?![\w-]|[.,]\d|\s\d)", self._digits),
                 rule(r"(?i:\b(zip|zip code|postcode|pin|code))\s(\d{4,6})(?![\w-]|[.,]\d)", self._digits),
             ]
@@ -50,12 +52,15 @@ class Counting(Kind):
             return [
                 rule(rf"{START}(\d+)er(?!\w)", lambda match: f"{self.language.cardinal(int(match[1]))}er"),
                 rule(rf"{START}(\d+)\s?(?:x|[×-]?mal)(?=[\s.,;:!?]|\Z)", self._german_times),
+                rule(rf"{START}1(?=\s([A-ZÄÖÜ][a-zäöüß]+))", self._german_one),
             ]
         if self.is_("zh"):
             return [rule(rf"(?<![\d.,第年月日/:-])2(?=[{_MEASURES}](?!月|级|級))", lambda _: "两")]
+        if self.is_("pl"):
+            return [rule(rf"{START}1(?=\s([a-ząćęłńóśźż]{{3,}}))", self._polish_one)]
         if self.is_("ru"):
             return [rule(rf"{START}(\d+)(?=\s([а-яё]+))", self._russian)]
-        if self.is_(*_NOT_COUNTED):
+        if self.is_(*NOT_COUNTED):
             return self._romance()
         return []
 
@@ -71,7 +76,7 @@ class Counting(Kind):
     def _counted(self, match: re.Match[str]) -> str | None:
         """Return a number in the gender of the noun behind it, as far as its ending tells."""
         noun = match[2].lower()
-        if noun in self._not_counted or self._agreeing(match[1], noun) not in ({1, 2} if self.is_("pt") else {1}):
+        if noun in self._no_nouns or self._agreeing(match[1], noun) not in ({1, 2} if self.is_("pt") else {1}):
             return None
         return self.language.cardinal(int(match[1]), self._gender(noun))
 
@@ -101,6 +106,25 @@ class Counting(Kind):
             return self.language.cardinal(number, "feminine") if noun.endswith(("ы", "и")) else None
         endings = {"а": "feminine", "я": "feminine", "о": "neuter", "е": "neuter"}
         return self.language.cardinal(number, endings.get(noun[-1], "masculine"))
+
+    def _german_one(self, match: re.Match[str]) -> str | None:
+        """Return *ein* or *eine* before a noun, as far as its ending tells; *Seite 1 Absatz* has a number."""
+        before = match.string[: match.start()].split()
+        if before and before[-1].rstrip(".").lower() in _GERMAN_NUMBERED:
+            return None
+        noun = match[1]
+        feminine = noun.endswith(_GERMAN_FEMININE_ENDINGS) or noun.lower() in _GERMAN_FEMININE
+        return "eine" if feminine and noun.lower() not in _GERMAN_NOT_FEMININE else "ein"
+
+    def _polish_one(self, match: re.Match[str]) -> str | None:
+        noun = match[1]
+        if noun in self.language.months or not noun.endswith(("a", "o", "e", "ę")):
+            return None
+        return "jedna" if noun.endswith("a") else "jedno"
+
+    def _english_plural(self, match: re.Match[str]) -> str:
+        said = self.language.cardinal(int(match[1] or match[2]))
+        return f"{said.removesuffix('y')}ies" if said.endswith("y") else f"{said}s"
 
     def _digits(self, match: re.Match[str]) -> str:
         return f"{match[1]} {self.language.digits(match[2])}"
@@ -135,3 +159,21 @@ _FRENCH_FEMININE_WORDS = (
 _MASCULINE = frozenset(_MASCULINE_WORDS.split())
 _FEMININE = frozenset(_FEMININE_WORDS.split())
 _FRENCH_FEMININE = frozenset(_FRENCH_FEMININE_WORDS.split())
+_GERMAN_FEMININE_ENDINGS = ("ung", "heit", "keit", "schaft", "ion", "tät", "ik", "ur", "e", "in")
+_GERMAN_FEMININE_WORDS = (
+    "frau person stadt nacht hand tür mark mutter tochter schwester zeit art zahl wand bank kuh maus gabel insel regel"
+    " tafel kartoffel schüssel feder nummer leiter mauer butter feier schulter zwiebel nadel wurzel firma"
+)
+_GERMAN_NOT_FEMININE_WORDS = (
+    "name junge kunde kollege käse hase löwe ende auge gebäude interesse buchstabe gedanke affe bote erbe franzose"
+    " russe zeuge neffe experte kaffee tee see café komitee verein kind termin benzin berlin wein stein bein schein"
+    " magazin medizin gewinn beginn sinn zoll abitur uhr jahre tage stück"
+)
+_GERMAN_NUMBERED_WORDS = (
+    "kapitel seite platz teil band nummer nr klasse liga rang stufe level phase runde zimmer raum punkt artikel absatz"
+    " paragraf paragraph typ version gleis linie zone bezirk gruppe abbildung tabelle szene akt staffel folge aufgabe"
+    " übung lektion frage schritt option variante position saison abs art s zu gegen bis und oder mal plus minus komma"
+)
+_GERMAN_FEMININE = frozenset(_GERMAN_FEMININE_WORDS.split())
+_GERMAN_NOT_FEMININE = frozenset(_GERMAN_NOT_FEMININE_WORDS.split())
+_GERMAN_NUMBERED = frozenset(_GERMAN_NUMBERED_WORDS.split())

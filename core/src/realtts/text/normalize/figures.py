@@ -22,8 +22,11 @@ class Fractions(Kind):
         return [
             rule(rf"(?:(?<!\d)(\d+)[ ]?)?([{''.join(_VULGAR)}])", self.vulgar, "".join(_VULGAR)),
             rule(r"(?<![\w.,/])(?:(\d+)[ ])?(\d{1,2})[/\u2044](\d{1,3})(?![\w/]|[.,]\d)", self.fraction),
+            rule(r"(?<![\w.,/])((?:19|20)\d\d)/(\d\d)(?![\w/])", self.season),
+            rule(r"(?<![\w.,/])(\d{3})/(\d{2,3})(?![\w/]|[.,]\d)", self.over),
             rule(rf"{START}({NUMBER})\s?(?:\^\s?|\*\*)\{{?([-\u2212+]?\d+)\}}?", self.power),
             rule(r"(?<=[\w)])([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self.raised, "⁰¹²³⁴⁵⁶⁷⁸⁹"),
+            rule(r"(?<=[^\W\d_])\^\{?([-\u2212+]?\d+)\}?|(?<=\))\^\{?([-\u2212+]?\d+)\}?", self.raised, "^"),
             rule(rf"{START}({NUMBER})[eE]([-+]?\d+)(?!\w)", self.scientific),
             rule(
                 r"[₀-₉]+", lambda match: f" {self.language.cardinal(int(match[0].translate(_RAISED)))} ", "₀₁₂₃₄₅₆₇₈₉"
@@ -37,11 +40,22 @@ class Fractions(Kind):
     def fraction(self, match: re.Match[str]) -> str:
         """Return a fraction; around the clock is none, and ten of ten points is not one."""
         upper, lower = int(match[2]), int(match[3])
-        if match[0] in {"24/7", "9/11", "50/50"}:
+        if match[0] in {"24/7", "9/11", "50/50", "20/20"}:
             return self.language.join(self.language.cardinal(upper), self.language.cardinal(lower))
         if self.is_("en") and upper == lower > 4 and not match[1]:
             return f"{self.language.cardinal(upper)} out of {self.language.cardinal(lower)}"
         return self.fraction_words(match[1], upper, lower)
+
+    def season(self, match: re.Match[str]) -> str:
+        """Return two years such as ``2020/21``."""
+        return self.language.join(self.language.year(int(match[1])), self.language.cardinal(int(match[2])))
+
+    def over(self, match: re.Match[str]) -> str | None:
+        """Return two numbers over each other that are no fraction, such as those of a blood pressure."""
+        if self.is_("zh", "ja", "ko"):
+            return None
+        word = self.words.ratio if self.is_("de") else self.words.over
+        return self.language.join(self.language.cardinal(int(match[1])), word, self.language.cardinal(int(match[2])))
 
     def fraction_words(self, whole: str | None, upper: int, lower: int) -> str:
         """Return a fraction in words."""
@@ -67,7 +81,8 @@ class Fractions(Kind):
 
     def raised(self, match: re.Match[str]) -> str:
         """Return a raised exponent behind a letter or number."""
-        return f" {self.power_words('', match[1].translate(_RAISED))}"
+        exponent = next(group for group in match.groups() if group)
+        return f" {self.power_words('', exponent.translate(_RAISED))}"
 
     def power_words(self, base: str, exponent: str) -> str:
         """Return base and exponent in words."""
@@ -99,7 +114,8 @@ class Ranges(Kind):
         """Return a range of numbers, or of years; before an equals sign it is a difference."""
         if match.string[match.end() :].lstrip().startswith("="):
             return self.language.join(self.language.number(match[1]), self.words.minus, self.language.number(match[2]))
-        return self.language.join(self.maybe_year(match[1]), self.words.to, self.maybe_year(match[2]))
+        first, last = self.maybe_year(match[1]), self.maybe_year(match[2])
+        return f"{first}{self.words.to} {last}" if self.is_("ko") else self.language.join(first, self.words.to, last)
 
     def maybe_year(self, text: str) -> str:
         """Return a number, as a year if it looks like one."""
@@ -120,12 +136,21 @@ class Numbers(Kind):
         """Return the rules in the order in which they are applied."""
         years = rule(r"(?<![\w.,/:$-])(1[1-9]\d\d|20\d\d)(?![\w/:]|[.,]\d)", self.year)
         return [
+            rule(rf"{START}\d+(?:,\d+){{2,}}(?![\w.]|,\d)", self.listed, ","),
             *([years] if self.is_("en", "de", "nl", "sv", "da", "no") else []),
             fixed(r"(?<=\d)\s?[xX]\s?(?=\d)", "by" if self.is_("en") else self.words.multiplied),
             rule(r"(?<![\w.,])\.(\d+)", self.decimals),
             rule(rf"(?<![\d.,])({SIGN}{NUMBER})", self.number),
             rule(r"\d+", lambda match: self.apart(match, self.language.digits(match[0]))),
         ]
+
+    def listed(self, match: re.Match[str]) -> str | None:
+        """Return numbers with commas and no spaces between them; None for the groups of one number."""
+        groups = match[0].split(",")
+        grouped = len(groups[-1]) == 3 and all(len(group) in {2, 3} for group in groups[1:-1]) and len(groups[0]) <= 3
+        if grouped and groups[0] != "0":
+            return None
+        return (", " if self.language.space else "、").join(self.language.number(group) for group in groups)
 
     def decimals(self, match: re.Match[str]) -> str:
         """Return decimals without a whole number."""

@@ -6,12 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from realtts.text.words import following, starts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from realtts.text.normalize.language import Language
 
-__all__ = ["DIGITS", "NUMBER", "SIGN", "START", "TO", "Kind", "Rule", "any_of", "fixed", "rule"]
+__all__ = ["DIGITS", "NUMBER", "SIGN", "START", "TO", "Kind", "Rule", "any_of", "fixed", "is_year", "rule"]
 
 DIGITS = "0123456789"
 
@@ -26,6 +28,12 @@ SIGN = r"(?:(?<![\w.,)%°/-])[-\u2212]|(?<![^\s(])\u2013(?=\d))?"
 
 TO = r"(?:\s?[-\u2010-\u2013]\s?|\s?[~\u301c\uff5e]\s?)"
 """Between the ends of a range."""
+
+
+_ATTACHED = re.compile(
+    r"(?:을|를|은|는|이|가|의|에|로|으로|와|과|도|부터|까지|씩|쯤|에서|보다|마다|입니다|이다|였다|예요|이에요)(?![가-힣])|[만억조천백]"
+)
+"""Particles, which Korean writes at the word that they belong to, and scales of numbers."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +79,18 @@ class Kind:
             return words
         text = match.string
         before = " " if match.start() and text[match.start() - 1].isalnum() else ""
-        after = " " if match.end() < len(text) and text[match.end()].isalnum() else ""
+        attached = self.is_("ko") and _ATTACHED.match(text, match.end())
+        after = " " if text[match.end() : match.end() + 1].isalnum() and not attached else ""
         return f"{before}{words}{after}"
+
+    def starts_sentence(self, text: str, at: int) -> bool:
+        """Tell whether what follows a full stop begins a sentence, by its first word.
+
+        Args:
+            text: In which it stands.
+            at: Behind the full stop.
+        """
+        return starts(self.language.name, following(text, at, len(text)))
 
 
 def rule(pattern: str, said: Callable[[re.Match[str]], str | None], needs: str = DIGITS) -> Rule:
@@ -83,6 +101,11 @@ def rule(pattern: str, said: Callable[[re.Match[str]], str | None], needs: str =
 def fixed(pattern: str, words: str, needs: str = DIGITS) -> Rule:
     """Return a rule that always says the same, apart from its neighbours."""
     return Rule(re.compile(pattern), lambda match: f" {words} ", frozenset(needs))  # noqa: ARG005 - of a rule
+
+
+def is_year(text: str) -> bool:
+    """Tell whether a number may be a year: four digits from 1100 to 2099."""
+    return len(text) == 4 and text.isdigit() and 1100 <= int(text) <= 2099
 
 
 def any_of(names: Iterable[str]) -> str:

@@ -34,6 +34,10 @@ _FIRST_WORD = frozenset({"fr", "es", "it", "pt", "ru", "el", "sw", "he", "ar", "
 _LAST_WORD = frozenset({"en", "da", "sv", "no", "nl", "fi", "ko", "hi"})
 """Where the name of the US dollar has the word dollar."""
 
+_OWN_FIRST = frozenset({("pt", "BRL"), ("pl", "PLN"), ("ms", "MYR"), ("vi", "VND")})
+_OWN_LAST = frozenset({("sv", "SEK"), ("da", "DKK"), ("no", "NOK"), ("de", "CHF"), ("ko", "KRW"), ("hi", "INR")})
+"""Languages and their own currencies, and where in its name the word is that stands for all of it."""
+
 
 def check_libraries() -> None:
     """Check that the libraries can be imported.
@@ -99,9 +103,13 @@ class Language(Figures):
             gender = "native-attributive"
         return self.join(self._signs(before), self.number(text, gender), self._signs(after))
 
+    def plural(self, text: str) -> str:
+        """Return the plural category of a number as people write it: ``"one"``, ``"few"``, ``"many"``, ``"other"``."""
+        return str(self._locale.plural_form(self.value(text)))
+
     def unit_name(self, symbol: str) -> str:
         """Return the name of one unit."""
-        written = self._with_unit(1, UNITS[symbol])
+        written = self._with_unit(5 if "temperature" in UNITS[symbol] else 1, UNITS[symbol])
         return self._signs(re.sub(r"\d", "", written))
 
     def money(self, text: str, code: str, *, short: bool, scale: str = "") -> str:
@@ -119,7 +127,10 @@ class Language(Figures):
         if scale:
             of = {"fr": "de", "es": "de", "pt": "de", "it": "di"}.get(self.name, "")
             of = "" if scale in {"mil", "mille"} else of
-            return self.join(self.number(text), scale, of, name)
+            counted = {"de": "feminine"}.get(self.name, "feminine" if scale.startswith("тысяч") else "masculine")
+            if self.name == "fr" and of and name[0] in "aeiouhéâ":
+                return self.join(self.number(text, counted), scale, f"d'{name}")
+            return self.join(self.number(text, counted), scale, of, name)
         minor = _CENTS.get(self.name, {}).get(code)
         if len(decimals) == 2 and self.space and self.name not in {"ar", "he", "hi", "ko"}:
             name = self.currency(code, Decimal(whole), short=short)
@@ -140,8 +151,10 @@ class Language(Figures):
         name = name.lower() if self.name in {"pt", "ms"} else name
         if short and code in {"RUB", "CNY"} and self.name in {"ru", "zh"}:
             return "元" if self.name == "zh" else re.split(r"[ \u00a0]", name)[-1]
-        if short and (self.name, code) in {("pt", "BRL"), ("pl", "PLN")}:
+        if short and (self.name, code) in _OWN_FIRST:
             return name.split()[0]
+        if short and (self.name, code) in _OWN_LAST:
+            return name.split()[-1]
         if short and (self.name == "en" or code == "USD"):
             words = re.split(r"[ \u00a0-]", name)
             if self.name in _FIRST_WORD:
@@ -183,9 +196,21 @@ class Language(Figures):
         if self.name in {"es", "pt"} and year is None:
             said = [word for word in said if word]
             said = said[:-1] if said and said[-1] == "de" else said
+        if self.name == "vi" and year is not None and said[-1:] == [self.year(year)]:
+            said.insert(-1, "năm")
         if self.name == "ru":
             said = ["года" if word == "г" else word for word in said]
         return self.join(*said).replace(" ב ", " ב")
+
+    def month_of_year(self, month: int, year: int) -> str:
+        """Return a month and its year in words."""
+        if self.name in {"zh", "ja"}:
+            return f"{self.year(year)}年{self._month(month, 'MMMM')}"
+        if self.name == "ko":
+            return f"{self.year(year)}년 {self._month(month, 'MMMM')}"
+        context = "stand-alone" if self.name in {"ru", "pl", "fi", "el"} else "format"
+        name = re.sub(r"\d+", lambda match: self.cardinal(int(match[0])), self._locale.months[context]["wide"][month])
+        return self.join(name, {"es": "de", "pt": "de", "vi": "năm"}.get(self.name, ""), self.year(year))
 
     def day(self, day: int, form: str = "") -> str:
         """Return the day of a month in words."""
@@ -193,6 +218,8 @@ class Language(Figures):
             return self.ordinal(day, form or ("r" if self.name == "de" else "masculine"))
         if self.name == "ru":
             return self.ordinal(day, form or "neuter")
+        if self.name == "pl":
+            return self.ordinal(day, form or "genitive")
         if day == 1 and self.name in {"fr", "es", "pt", "it"}:
             return self.ordinal(1)
         return self.cardinal(day)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from realtts.errors import MissingExtra
+from realtts.text.normalize.polish import polish_ordinal
 from realtts.text.normalize.words import WORDS
 
 __all__ = ["Figures", "library", "tidy"]
@@ -19,7 +20,7 @@ _UNSPACED = frozenset({"ja", "zh"})
 _POINTED = frozenset({"en", "ja", "zh", "ko", "he", "hi", "ms", "sw", "ar"})
 """Languages that write a point before decimals; all others a comma."""
 
-_DIGITS_OF = {"zh": tuple("零一二三四五六七八九"), "ja": ("ゼロ", *"一二三四五六七八九")}
+_DIGITS_OF: dict[str, tuple[str, ...]] = {"zh": tuple("零一二三四五六七八九"), "ja": ("ゼロ", *"一二三四五六七八九")}
 
 
 def library(name: str) -> Any:
@@ -69,6 +70,8 @@ class Figures:
             return self.join(self.words.minus, self.cardinal(-number, gender))
         if len(str(number)) > 15:
             return self.digits(str(number))
+        if not number and self.name in _DIGITS_OF:
+            return _DIGITS_OF[self.name][0]
         forms = self._engine.format_number(number).text_by_ruleset
         chosen = forms.get(f"spellout-cardinal-{gender}") if gender else None
         if gender == "masculine" and self.name == "he":
@@ -82,6 +85,10 @@ class Figures:
             number: As written.
             form: Gender or case, as the rule sets of CLDR are called: ``"feminine"``, ``"n"`` (German ``-n``).
         """
+        if self.name == "pl":
+            hundreds, rest = divmod(number, 100)
+            if last := polish_ordinal(rest, form):
+                return self.join(self.cardinal(100 * hundreds) if hundreds else "", last)
         try:
             forms = self._engine.format_number(number, self._purpose.ORDINAL).text_by_ruleset
         except (ValueError, KeyError):
@@ -113,6 +120,7 @@ class Figures:
     def number(self, text: str, gender: str = "") -> str:
         """Return a number as people write it, with groups, decimals and a sign, in words."""
         sign, whole, decimals = self.parts(text)
+        gender = "" if decimals else gender
         said = self.cardinal(int(whole), gender) if not _is_code(whole) else self.digits(whole)
         if decimals:
             said = self.join(said, self.words.point, self.digits(decimals))

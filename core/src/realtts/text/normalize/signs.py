@@ -6,16 +6,19 @@ import re
 from typing import TYPE_CHECKING
 
 from realtts.text.normalize import roman
-from realtts.text.normalize.abbreviations import abbreviations
 from realtts.text.normalize.kind import Kind, Rule, fixed, rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Abbreviations", "Romans", "Signs"]
+__all__ = ["Romans", "Signs"]
 
 
 _ENGLISH = {"≤": "at most", "≥": "at least", "≠": "not equal to"}
+
+_HASHTAGS = {"ru": "хештег", "ja": "ハッシュタグ", "zh": "话题", "ko": "해시태그", "ar": "هاشتاغ", "he": "האשטאג",
+             "hi": "हैशटैग", "el": "χάσταγκ", "tr": "etiket"}  # fmt: skip
+"""What is said before a word behind ``#``, where it is not *hashtag*."""
 
 _WRITTEN = {"<=(?!=)": "≤", ">=(?!=)": "≥", "!=(?!=)": "≠"}
 """Signs that keyboards lack, as programs write them."""
@@ -33,11 +36,22 @@ class Signs(Kind):
             fixed(r"(?:№|#)\s?(?=\d)", self.words.number, "№#"),
             fixed(r"(?<![\w.,+*/=×÷<>-])\+(?=\d)", self.words.plus, "+"),
             rule(
-                r"(?<=[\w)\]])\s?([+=×÷*<>≈±≤≥≠\u2212]|(?<=\d)\s-\s(?=\d))\s?(?=[\w(\[.,+-])",
+                r"(?<=[\w)\]])\s?([+=×÷≈±≤≥≠\u2212]|(?<=\d)\s-\s(?=\d))\s?(?=[\w(\[.,+-])",
                 self.sign,
-                "+=×÷*<>≈±≤≥≠\u2212-",
+                "+=×÷≈±≤≥≠\u2212-",
             ),
-            rule(r"[+=×÷<>≈±≤≥~](?=\s?\d)", self.sign_before, "+=×÷<>≈±≤≥~"),
+            rule(
+                # Between two terms: Lehrer*innen, <b> and footnotes have none.
+                r"(?:(?<=[\d)\]])|(?<=(?<!\w)[^\W\d_]))\s?([*<>])\s?(?=[\d(\[]|-\d|[^\W\d_](?!\w))|(?<=\w)\s([<>])\s(?=\w)",
+                self.sign,
+                "*<>",
+            ),
+            rule(
+                r"(?<![\w&#])#(?=[^\W\d_]|[\u3040-\u9fff\uac00-\ud7a3])",
+                lambda _: f"{_HASHTAGS.get(self.language.name, 'hashtag')} ",
+                "#",
+            ),
+            rule(r"(?<![-=<])[+=×÷<>≈±≤≥~](?=\s?\d)", self.sign_before, "+=×÷<>≈±≤≥~"),
             fixed(r"\s?(?:&amp;|&)\s?", self.language.and_word, "&"),
             fixed(r"@(?=\w)", self.words.at, "@"),
         ]
@@ -52,41 +66,19 @@ class Signs(Kind):
         return {
             "+": words.plus, "=": words.equals, "×": words.multiplied, "*": words.multiplied, "÷": words.divided,
             "<": words.less, ">": words.greater, "≈": words.about, "~": words.about, "±": words.plus_minus,
-            "≤": f"{words.less} {words.equals}", "≥": f"{words.greater} {words.equals}",
-            "≠": f"{words.minus} {words.equals}", "-": words.minus, "\u2212": words.minus,
+            "≤": self.language.join(words.less, words.equals), "≥": self.language.join(words.greater, words.equals),
+            "≠": self.language.join(words.minus, words.equals), "-": words.minus, "\u2212": words.minus,
             **(_ENGLISH if self.is_("en") else {}),
         }  # fmt: skip
 
     def sign(self, match: re.Match[str]) -> str:
         """Return a sign between two terms."""
-        said = self.named()[match[1].strip()]
+        said = self.named()[next(sign for sign in match.groups() if sign).strip()]
         return f" {said} " if self.language.space else said
 
     def sign_before(self, match: re.Match[str]) -> str:
         """Return a sign before a number."""
         return f" {self.named()[match[0]]} "
-
-
-class Abbreviations(Kind):
-    """Abbreviations."""
-
-    def rules(self) -> list[Rule]:
-        """Return the rules in the order in which they are applied."""
-        short = abbreviations(self.language.name)
-        return [Rule(short[0], self.abbreviation)] if short else []
-
-    def abbreviation(self, match: re.Match[str]) -> str:
-        """Return the words of an abbreviation; its point ends the sentence where nothing follows."""
-        short = abbreviations(self.language.name)
-        assert short is not None
-        said = short[1][match[0]]
-        rest = match.string[match.end() :]
-        if self.is_("ru") and match[0] == "г." and re.match(r"\s?[А-ЯЁ]", rest):
-            said = "город"
-        if self.is_("en") and match[0] == "St.":
-            said = "Saint" if re.match(r"\s[A-Z]", rest) else "Street"
-        ends = match[0].endswith(".") and not rest.lstrip(" ").strip("\r\n\"'”»)")[:1]
-        return f"{said}{'.' if ends else ''}"
 
 
 class Romans(Kind):

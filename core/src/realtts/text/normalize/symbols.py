@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ALIASES", "ANY_CASE", "CODES", "CURRENCIES", "UNITS"]
+__all__ = ["ALIASES", "ANY_CASE", "CODES", "CURRENCIES", "LOCAL_CURRENCIES", "UNITS"]
 
 UNITS = {
     "%": "concentr-percent", "‰": "concentr-permille", "‱": "concentr-permyriad", "ppm": "concentr-part-per-1e6",
@@ -54,7 +54,9 @@ ALIASES = {
 }  # fmt: skip
 """Signs of units in other scripts and short forms, by language, with the key of `UNITS`."""
 
-ANY_CASE = frozenset({"km", "cm", "mm", "kg", "km/h", "mph", "kwh", "khz", "mhz", "ghz", "ml", "gb", "mb", "tb"})
+ANY_CASE = frozenset({
+    "km", "cm", "mm", "kg", "km/h", "mph", "kwh", "khz", "mhz", "ghz", "ml", "gb", "mb", "tb", "ft", "lb", "lbs", "oz",
+})  # fmt: skip
 """Of which nothing else is meant in capitals, as in ``5 KM``."""
 
 CURRENCIES = {
@@ -65,6 +67,15 @@ CURRENCIES = {
     "S$": "SGD", "R$": "BRL", "CN¥": "CNY", "zł": "PLN", "Kč": "CZK", "Ft": "HUF", "руб.": "RUB", "руб": "RUB",
 }  # fmt: skip
 """ISO 4217 codes by sign."""
+
+LOCAL_CURRENCIES = {
+    "sv": {"kr": "SEK"}, "da": {"kr": "DKK", "kr.": "DKK"}, "no": {"kr": "NOK", "kr.": "NOK"}, "tr": {"TL": "TRY"},
+    "ms": {"RM": "MYR"}, "vi": {"đ": "VND", "VNĐ": "VND", "vnđ": "VND"}, "en": {"Rs": "INR", "Rs.": "INR"},
+    "de": {"Fr.": "CHF", "SFr.": "CHF", "sFr.": "CHF"},
+    "ru": {"р.": "RUB", "р": "RUB", "руб.": "RUB", "руб": "RUB", "грн": "UAH"},
+    "hi": {"रु": "INR", "रु.": "INR"},
+}  # fmt: skip
+"""Signs that mean a currency in one language."""
 
 _CODES = (
     "USD EUR GBP JPY CHF CNY INR KRW RUB TRY VND THB ILS UAH NGN PHP AUD CAD HKD TWD NZD SGD BRL MXN PLN CZK HUF SEK"

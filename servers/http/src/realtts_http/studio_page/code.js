@@ -13,11 +13,11 @@ function pythonOf(value) {
 
 const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-export function codeOf(kind, body, origin) {
+export function codeOf(kind, body, origin, hasKey) {
   const { ref_audio: recording, ...rest } = body;
   if (kind === "curl") {
     const sent = { ...rest, response_format: "wav", ...(recording ? { ref_audio: "BASE64 OF YOUR FILE" } : {}) };
-    return `curl ${origin}/v1/audio/speech \\\n  -H 'Content-Type: application/json' \\\n  -d ${shell(JSON.stringify(sent, null, 2))} \\\n  --output speech.wav`;
+    return `curl ${origin}/v1/audio/speech \\\n  -H 'Content-Type: application/json' \\\n${hasKey ? "  -H 'Authorization: Bearer YOUR KEY' \\\n" : ""}  -d ${shell(JSON.stringify(sent, null, 2))} \\\n  --output speech.wav`;
   }
   if (kind === "openai") {
     const { model, voice, input, speed, instructions, ...ours } = rest;
@@ -27,7 +27,7 @@ export function codeOf(kind, body, origin) {
     lines.push('response_format="wav"');
     if (recording) ours.ref_audio = "BASE64 OF YOUR FILE";
     if (Object.keys(ours).length) lines.push(`extra_body=${pythonOf(ours)}`);
-    return `from openai import OpenAI\n\nclient = OpenAI(base_url=${quoted(`${origin}/v1`)}, api_key="none")\nwith client.audio.speech.with_streaming_response.create(\n    ${lines.join(",\n    ")},\n) as answer:\n    answer.stream_to_file("speech.wav")`;
+    return `from openai import OpenAI\n\nclient = OpenAI(base_url=${quoted(`${origin}/v1`)}, api_key="${hasKey ? "YOUR KEY" : "none"}")\nwith client.audio.speech.with_streaming_response.create(\n    ${lines.join(",\n    ")},\n) as answer:\n    answer.stream_to_file("speech.wav")`;
   }
   const { model, input, options = {}, ...words } = rest;
   const named = { ...words, ...options };

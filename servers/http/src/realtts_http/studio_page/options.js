@@ -45,7 +45,7 @@ function fieldOf(name, node) {
   field.className = "field";
   const label = document.createElement("label");
   label.htmlFor = id;
-  label.textContent = name.replaceAll("_", " ");
+  label.textContent = name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
   const input = kind === "enum" || kind === "boolean" ? selectOf(node, kind) : inputOf(node, kind);
   input.id = id;
   input.dataset.option = name;

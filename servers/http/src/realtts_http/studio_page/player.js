@@ -2,15 +2,22 @@
 
 export const RATE = 24000;
 
+const BLOCK = 64; // samples that share a peak in the picture
+
 export class Player extends EventTarget {
   constructor() {
     super();
+    this.playing = false;
+    this.nodes = new Set();
+    this.clear();
+  }
+
+  clear() {
     this.parts = [];
+    this.peaks = []; // of blocks of samples
     this.length = 0;
     this.complete = false;
-    this.playing = false;
     this.position = 0; // samples, where it stands while it does not play
-    this.nodes = new Set();
   }
 
   get duration() {
@@ -32,7 +39,10 @@ export class Player extends EventTarget {
   append(samples) {
     if (!samples.length) return;
     this.parts.push(samples);
-    this.length += samples.length;
+    for (const sample of samples) {
+      const block = Math.floor(this.length++ / BLOCK);
+      this.peaks[block] = Math.max(this.peaks[block] ?? 0, Math.abs(sample));
+    }
     if (this.playing) this.#schedule(samples, 0);
     this.dispatchEvent(new Event("grow"));
   }

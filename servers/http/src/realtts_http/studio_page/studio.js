@@ -9,6 +9,7 @@ import { attemptsOf, Take } from "./take.js";
 const $ = (id) => document.getElementById(id);
 const HISTORY = "realtts-history";
 const MOST_KEPT = 50;
+const SEED = /^[0-9]{1,15}$/; // as many digits as numbers here keep
 const FIELD_OF = { input: "text" };
 
 const state = { model: null, recording: null, running: null, recorder: null, code: "curl" };
@@ -82,7 +83,7 @@ function bodyOf() {
   const body = { model: $("model").value, input: $("text").value };
   for (const name of ["voice", "language", "normalize"]) if ($(name).value) body[name] = $(name).value;
   if (Number($("speed").value) !== 1) body.speed = Number($("speed").value);
-  if ($("seed").value.trim()) body.seed = Number($("seed").value);
+  if (SEED.test($("seed").value.trim())) body.seed = Number($("seed").value);
   const options = readOptions($("options"));
   if (Object.keys(options).length) body.options = options;
   if (state.recording) {
@@ -97,8 +98,8 @@ function bodyOf() {
 
 function faultOfForm() {
   if (!$("text").value.trim()) return { param: "input", message: "Write something to speak." };
-  if ($("seed").value.trim() && !/^[0-9]{1,19}$/.test($("seed").value.trim())) {
-    return { param: "seed", message: "A seed is a whole number." };
+  if ($("seed").value.trim() && !SEED.test($("seed").value.trim())) {
+    return { param: "seed", message: "A seed is a whole number of at most 15 digits." };
   }
   return null;
 }
@@ -229,7 +230,7 @@ async function saveVoice() {
 // -- code and history --------------------------------------------------------------------------------------------------
 
 function showCode() {
-  $("code-text").textContent = codeOf(state.code, bodyOf(), location.origin);
+  $("code-text").textContent = codeOf(state.code, bodyOf(), location.origin, Boolean(key.get()));
   $("text-count").textContent = `${[...$("text").value].length} characters`;
   $("speed-value").textContent = $("speed").value;
 }
@@ -253,10 +254,19 @@ function kept() {
   }
 }
 
+function keep(entries) {
+  try {
+    localStorage.setItem(HISTORY, JSON.stringify(entries));
+    return true;
+  } catch {
+    return false; // long texts have filled what a page may keep
+  }
+}
+
 function remember(body) {
   const { ref_audio: _, ...entry } = body;
   const entries = [{ ...entry, at: new Date().toISOString() }, ...kept()].slice(0, MOST_KEPT);
-  localStorage.setItem(HISTORY, JSON.stringify(entries));
+  while (entries.length && !keep(entries)) entries.pop();
   showHistory();
 }
 

@@ -34,20 +34,22 @@ export class Take {
   async speak(body, signal) {
     Object.assign(this, { body, marks: [], gaps: 0, figures: {} });
     this.player.pause();
-    Object.assign(this.player, { parts: [], length: 0, complete: false, position: 0 });
+    this.player.clear();
     this.#showWords(body.input, body.language || "");
     this.find(".warnings").replaceChildren();
     this.find(".facts").textContent = "Waiting for the first audio…";
     this.player.open();
     const begun = performance.now();
-    const answer = await post("/v1/audio/speech", { ...body, response_format: "pcm", stream_format: "sse" }, signal);
-    this.body = { ...body, seed: Number(answer.headers.get("x-realtts-seed")) };
-    this.figures.rung = answer.headers.get("x-realtts-rung");
     try {
+      const answer = await post("/v1/audio/speech", { ...body, response_format: "pcm", stream_format: "sse" }, signal);
+      this.body = { ...body, seed: Number(answer.headers.get("x-realtts-seed")) };
+      this.figures.rung = answer.headers.get("x-realtts-rung");
       for await (const event of events(answer)) this.#take(event, begun);
     } finally {
       this.player.finish();
       for (const name of [".play", ".download", ".captions"]) this.find(name).disabled = !this.player.length;
+      if (!this.player.length) this.find(".facts").textContent = "Nothing was spoken.";
+      this.draw();
     }
     const seconds = (performance.now() - begun) / 1000;
     this.figures.rtf = seconds / this.player.duration;
@@ -91,8 +93,9 @@ export class Take {
     const words = this.find(".words");
     words.lang = language;
     words.textContent = text;
-    this.spans = [];
+    this.letters = [...text]; // the server counts characters, not UTF-16 units
     this.shown = 0;
+    this.current = null;
   }
 
   #addMark(mark) {
@@ -101,13 +104,13 @@ export class Take {
     const words = this.find(".words");
     const rest = words.lastChild;
     if (!rest || rest.nodeType !== Node.TEXT_NODE || from < this.shown) return;
-    const letters = [...rest.data];
+    const before = this.letters.slice(this.shown, from).join("");
     const span = document.createElement("span");
     span.className = "word";
-    span.textContent = letters.slice(from - this.shown, to - this.shown).join("");
+    span.textContent = this.letters.slice(from, to).join("");
     span.onclick = () => this.player.seek(mark.start);
-    const after = document.createTextNode(letters.slice(to - this.shown).join(""));
-    rest.data = letters.slice(0, from - this.shown).join("");
+    const after = document.createTextNode(rest.data.slice(before.length + span.textContent.length));
+    rest.data = before;
     words.append(span, after);
     this.shown = to;
     this.marks.push({ ...mark, span });
@@ -121,15 +124,14 @@ export class Take {
     const height = (wave.height = Math.round(96 * devicePixelRatio));
     const paint = wave.getContext("2d");
     const style = getComputedStyle(document.documentElement);
-    const samples = player.samples();
-    const step = samples.length / width || 1;
+    const { peaks } = player;
+    const step = peaks.length / width;
     const now = (player.time / player.duration || 0) * width;
-    for (let x = 0; x < width && samples.length; x++) {
-      let peak = 0;
-      for (let at = Math.floor(x * step); at < Math.min(samples.length, (x + 1) * step); at++) {
-        peak = Math.max(peak, Math.abs(samples[at]));
-      }
-      paint.fillStyle = style.getPropertyValue(x < now ? "--accent" : "--wave");
+    const [spoken, rest] = ["--accent", "--wave"].map((name) => style.getPropertyValue(name));
+    for (let x = 0; x < width && peaks.length; x++) {
+      let peak = peaks[Math.floor(x * step)];
+      for (let at = Math.floor(x * step) + 1; at < (x + 1) * step; at++) peak = Math.max(peak, peaks[at] ?? 0);
+      paint.fillStyle = x < now ? spoken : rest;
       const tall = Math.max(1, peak * height);
       paint.fillRect(x, (height - tall) / 2, 1, tall);
     }
@@ -138,9 +140,7 @@ export class Take {
     wave.setAttribute("aria-valuemax", player.duration.toFixed(1));
     wave.setAttribute("aria-valuenow", player.time.toFixed(1));
     wave.setAttribute("aria-valuetext", `${clock(player.time)} of ${clock(player.duration)}`);
-    for (const mark of this.marks) {
-      mark.span.classList.toggle("now", player.time >= mark.start && player.time < mark.end && player.time > 0);
-    }
+    this.#highlight(player.time);
     if (player.playing && !this.waiting) {
       this.waiting = true;
       requestAnimationFrame(() => {
@@ -148,6 +148,21 @@ export class Take {
         this.draw();
       });
     }
+  }
+
+  #highlight(time) {
+    let low = 0;
+    for (let high = this.marks.length; low < high; ) {
+      const middle = (low + high) >> 1;
+      if (this.marks[middle].start <= time) low = middle + 1;
+      else high = middle;
+    }
+    const mark = this.marks[low - 1];
+    const word = mark && time > 0 && time < mark.end ? mark.span : null;
+    if (word === this.current) return;
+    this.current?.classList.remove("now");
+    word?.classList.add("now");
+    this.current = word;
   }
 
   #key(event) {
