@@ -92,7 +92,7 @@ def measure_one(speak: Speak, text: str, count: int, seconds: float) -> dict[str
 
     def call() -> None:
         while (began := time.perf_counter()) < until:
-            parts = []
+            parts: list[float] = []
             for part in speak(text):
                 if not parts:
                     firsts.append(time.perf_counter() - began)

@@ -112,12 +112,13 @@ def open_writer(
         OutputError: The target cannot be written. Nothing is left behind.
     """
     place: Target | FileTarget
+    given: object = target  # callers' types are theirs to check, or not
     if _is_file(target):
         place = FileTarget(target, live=live)
         file_format = by_name(format or name_by_suffix(getattr(target, "name", "")))
-    elif not isinstance(target, (str, os.PathLike)) or not isinstance(os.fspath(target), str):
+    elif not isinstance(given, (str, os.PathLike)) or not isinstance(os.fspath(given), str):
         raise OutputError(
-            f"it is {type(target).__name__}", who="target", fix="give a path, or a file object that takes bytes"
+            f"it is {type(given).__name__}", who="target", fix="give a path, or a file object that takes bytes"
         )
     else:
         path = Path(target)

@@ -126,7 +126,8 @@ def check_subtype(file_format: Format, subtype: str | None, who: str) -> str:
     if subtype is None:
         return file_format.subtype
     subtypes = [file_format.subtype] if file_format.is_aac else soundfile.available_subtypes(file_format.name)
-    name = subtype.upper() if isinstance(subtype, str) else ""
+    given: object = subtype  # callers' types are theirs to check, or not
+    name = given.upper() if isinstance(given, str) else ""
     if name not in subtypes:
         raise OutputError(
             f"{file_format.name} has no subtype {shown(subtype)}{closest(name, subtypes)}",
