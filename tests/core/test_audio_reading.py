@@ -225,3 +225,22 @@ def test_other_formats_are_read_by_pyav(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", FakeAV(fails=True))
     with pytest.raises(VoiceUnreadable):
         audio.read(tmp_path / "a.m4a", max_seconds=1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "ffconcat version 1.0\nfile recording\n",  # itself, again and again
+        "ffconcat version 1.0\nfile other.wav\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nother.wav\n#EXT-X-ENDLIST\n",
+        "v=0\nm=audio 5004 RTP/AVP 0\n",
+        "<MPD><Period><BaseURL>other.wav</BaseURL></Period></MPD>",
+    ],
+)
+def test_lists_of_files_are_no_recordings(tmp_path, content):
+    """Whoever sends one would hear, or exhaust, what lies beside it."""
+    samples = 0.1 * np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    audio.write(tmp_path / "other.wav", samples, RATE)
+    (tmp_path / "recording").write_text(content)
+    with pytest.raises(VoiceUnreadable, match="cannot be read as audio"):
+        audio.read(tmp_path / "recording", max_seconds=9)

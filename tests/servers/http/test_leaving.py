@@ -231,6 +231,7 @@ def test_what_was_begun_is_answered(start):
     assert (answers[0].status_code, len(answers[0].content)) == (200, 12 * 2400 * 2)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("phase", ["speaking", "uploading", "unread", "loading"])
 def test_the_end_is_bounded(start, phase):
     """Whatever a client or a model does: what is not done in time is cut off."""
@@ -248,6 +249,7 @@ def test_the_end_is_bounded(start, phase):
         assert ends(running)
 
 
+@pytest.mark.full
 def test_a_second_signal_ends_at_once(start):
     """It waits for nobody."""
     running = start(drain_s=600)
@@ -259,6 +261,7 @@ def test_a_second_signal_ends_at_once(start):
         assert ends(running)
 
 
+@pytest.mark.full
 def test_connections_without_a_request_end(start, monkeypatch):
     """Those that say nothing, and those that stop in the head."""
     monkeypatch.setattr(serving, "_SLOWEST_HEAD_S", 0.0)

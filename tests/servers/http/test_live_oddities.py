@@ -200,6 +200,7 @@ def test_utterances_are_counted(client):
     assert 'realtts_streams_aborted_total{model="fake"} 1.0' in text
 
 
+@pytest.mark.full
 def test_floods_of_pings_and_large_frames(serve):
     """On a socket: pings are answered, a frame above the limit ends its connection alone, so does text that is none."""
     from websockets.exceptions import ConnectionClosed

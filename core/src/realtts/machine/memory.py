@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import os
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,10 @@ from realtts.exception_text import linked, traceback_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["clear_frames", "memory_report", "release", "release_device_by", "trim"]
+__all__ = ["clear_frames", "memory_report", "release", "release_device_by", "share_heap", "trim"]
+
+_ARENA_MAX = -8
+"""glibc's number of the parameter."""
 
 _device_release: list[Callable[[], None]] = []
 
@@ -43,6 +47,17 @@ def trim() -> None:
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):  # musl has no malloc_trim
             ctypes.CDLL(None).malloc_trim(0)
+
+
+def share_heap() -> None:
+    """Let all threads that begin from now on allocate from one heap; for servers, before they have threads.
+
+    glibc gives each thread one of its own, and what is freed at the end of such a heap stays with the process for good:
+    a large request of each thread adds up. From the one heap it goes back to the system.
+    """
+    if sys.platform.startswith("linux") and "MALLOC_ARENA_MAX" not in os.environ:
+        with contextlib.suppress(OSError, AttributeError):  # musl has one heap and no mallopt
+            ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def clear_frames(error: BaseException) -> None:

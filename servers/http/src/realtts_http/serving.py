@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from realtts.machine.memory import trim
+from realtts.machine.memory import share_heap, trim
 from realtts_http.app import create_app
 from realtts_http.listening import open_sockets
 
@@ -48,6 +48,7 @@ def serve(config: ServeConfig, **settings: Any) -> int:
         SettingsError: The address cannot be listened on.
     """
     sockets = open_sockets(config.host, config.port)
+    share_heap()
     try:
         app = create_app(config, **settings)
         _log_to_stdout()
