@@ -1,4 +1,5 @@
 // The kernels without Python, for the sanitizers: products, steps and pools, on each instruction set that is here.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -6,8 +7,10 @@
 #include <random>
 #include <stdexcept>
 #include <thread>
+#include <tuple>
 #include <vector>
 
+#include "codes.hpp"
 #include "dispatch.hpp"
 #include "flow_checks.hpp"
 #include "step.hpp"
@@ -159,6 +162,73 @@ void steps(Kind kind, Pool& pool, Pool& other) {
   }
 }
 
+// Many positions at once, in any split, are as one by one.
+void prompts(Kind kind, Pool& pool, Pool& other) {
+  for (auto [heads, kv_heads, dim] : {std::tuple{4, 2, 16}, {7, 1, 64}, {3, 3, 10}, {4, 4, 32}}) {
+    Decoder d = decoder(kind, true, heads, kv_heads, dim, pool);
+    const int n = 29;
+    std::vector<float> x = drawn(size_t(2 * n) * 72, 21), expected(x.size());
+    for (int most : {1, 3, 16, n}) {
+      Tensors tensors(2, 2, kv_heads, 32, dim);
+      CacheView view = tensors.view(Real::f16);
+      std::vector<float> out(x.size());
+      for (int begin = 0; begin < n; begin += most) {
+        const int count = std::min(most, n - begin);
+        StepArguments a;
+        std::vector<float> part, got(size_t(2 * count) * 72);
+        for (int row : {0, 1}) {
+          part.insert(part.end(), x.begin() + (row * n + begin) * 72, x.begin() + (row * n + begin + count) * 72);
+          a.rows.insert(a.rows.end(), size_t(count), row);
+        }
+        a.x = part.data(), a.x_stride = 72, a.out = got.data(), a.out_stride = 72;
+        d.run(view, a, begin % 2 ? pool : other);
+        for (int row : {0, 1}) {
+          std::copy_n(got.begin() + row * count * 72, count * 72, out.begin() + (row * n + begin) * 72);
+        }
+      }
+      if (most == 1) expected = out;
+      require(std::memcmp(out.data(), expected.data(), out.size() * 4) == 0, "a prompt is its positions one by one");
+    }
+  }
+}
+
+void codes(Kind kind, Pool& pool, Pool& other) {
+  Decoder d = decoder(kind, true, 4, 2, 16, pool);
+  Recipe recipe;
+  recipe.vocabulary = recipe.noise_width = 50;
+  recipe.order = {Process::temperature, Process::top_k, Process::top_p};
+  Sampler sampler(recipe);
+  CodePredictor predictor;
+  predictor.decoder = &d, predictor.sampler = &sampler, predictor.width = 40;
+  std::vector<float> first = drawn(60 * 40, 31), others = drawn(3 * 50 * 40, 32), hidden = drawn(5 * 40, 33);
+  std::vector<float> noise = drawn(3 * 5 * 50, 34);
+  for (float& value : noise) value = std::abs(value) + 1e-3f;
+  predictor.first = Table{first.data(), Real::f32, 60, 40};
+  for (unsigned group = 0; group < 3; group++) {
+    predictor.others.push_back(Table{others.data() + group * 50 * 40, Real::f32, 50, 40});
+    predictor.heads.push_back(packed(50, 72, kind, 1, pool, 40 + group));
+  }
+  predictor.projection = packed(72, 40, kind, 1, pool, 50);
+  predictor.check();
+  std::vector<int64_t> expected;
+  for (int n : {5, 1}) {
+    Tensors tensors(2, n, 2, 8, 16);
+    std::vector<int64_t> drawn_codes(size_t(n) * 4, 7);
+    std::vector<float> embedded(size_t(n) * 4 * 40);
+    Frame frame;
+    frame.rows = n, frame.hidden = hidden.data(), frame.hidden_stride = 40;
+    frame.codes = drawn_codes.data(), frame.embedded = embedded.data();
+    frame.noise = noise.data(), frame.noise_group_stride = 5 * 50, frame.noise_stride = 50;
+    RowParameters with;
+    with.temperature = 0.9f, with.top_k = 20, with.rest = 0.1f;
+    frame.drawn_with.assign(size_t(n), with);
+    predictor.run(tensors.view(Real::f16), frame, n == 1 ? other : pool);
+    if (expected.empty()) expected = drawn_codes;
+    require(std::equal(drawn_codes.begin(), drawn_codes.end(), expected.begin()), "a row alone draws the same codes");
+    require(!frame.broken[0], "codes are drawn from finite scores");
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -169,6 +239,8 @@ int main() {
     for (Kind kind : {Kind::int8, Kind::int4, Kind::bf16}) {
       products(kind, pool);
       steps(kind, pool, other);
+      prompts(kind, pool, other);
+      codes(kind, pool, other);
     }
     if (name == "avx512vnni") check_flow();
     for (int n = 0; n < 20; n++) Pool(2).read_rates(1 << 20, 1);

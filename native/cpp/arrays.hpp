@@ -62,5 +62,6 @@ void bind_products(nb::module_& m);
 void bind_step(nb::module_& m);
 void bind_flow(nb::module_& m);
 void bind_sampler(nb::module_& m);
+void bind_codes(nb::module_& m);
 
 }  // namespace realtts

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "arrays.hpp"
+#include "bind_sampler.hpp"
 #include "sampler.hpp"
 
 namespace realtts {
@@ -15,11 +16,6 @@ constexpr std::pair<const char*, Process> PROCESSES[] = {
     {"guidance", Process::guidance},       {"suppress", Process::suppress}, {"repetition_penalty", Process::repetition_penalty},
     {"temperature", Process::temperature}, {"top_k", Process::top_k},       {"top_p", Process::top_p},
     {"min_p", Process::min_p},
-};
-
-struct SamplingValues {
-  Array temperature, top_k, top_p, min_p, penalty, guidance, min_new_tokens, greedy, stops;
-  int64_t places = 0;
 };
 
 Array column(nb::object given, const char* name, Type type, int64_t places) {
@@ -58,24 +54,19 @@ Recipe recipe_of(int vocabulary, const std::vector<std::string>& order, bool con
   return recipe;
 }
 
-Array optional(const Optional& given, const char* name, std::initializer_list<Type> types,
-               std::initializer_list<int64_t> shape, int dense, bool written = false) {
-  return given && !given->is_none() ? Array::of(*given, name, written).expect(name, types, shape, dense) : Array();
-}
-
 void run(const Sampler& sampler, nb::object given_logits, const SamplingValues& v, nb::object given_step,
          nb::object given_out, Optional given_noise, Optional given_seeds, Optional given_seen, Optional given_broken,
          std::optional<std::vector<int64_t>> given_rows) {
   const Recipe& recipe = sampler.recipe();
   const int64_t n = v.places, vocabulary = recipe.vocabulary;
-  if (v.stops.shape[1] != vocabulary) throw std::invalid_argument("values are of another vocabulary");
+  v.expect(recipe);
   Array logits = Array::of(given_logits, "logits");
   logits.expect("logits", {Type::f32}, {sampler.guided() ? 2 * n : n, vocabulary}, 1);
   Array step = Array::of(given_step, "step").expect("step", {Type::i64}, {n});
   Array out = Array::of(given_out, "out", true).expect("out", {Type::i64}, {n});
-  Array noise = optional(given_noise, "noise", {Type::f32}, {n, recipe.noise_width}, 1);
-  Array seen = optional(given_seen, "seen", {Type::boolean}, {-1, vocabulary + 1}, 1);
-  Array broken = optional(given_broken, "broken", {Type::boolean}, {-1}, 1, true);
+  Array noise = optional_array(given_noise, "noise", {Type::f32}, {n, recipe.noise_width}, 1);
+  Array seen = optional_array(given_seen, "seen", {Type::boolean}, {-1, vocabulary + 1}, 1);
+  Array broken = optional_array(given_broken, "broken", {Type::boolean}, {-1}, 1, true);
   Array seeds;
   if (given_seeds && !given_seeds->is_none()) {
     seeds = Array::of(*given_seeds, "seeds");
@@ -86,28 +77,11 @@ void run(const Sampler& sampler, nb::object given_logits, const SamplingValues& 
     }
   }
   if (!noise.data && !seeds.data) throw std::invalid_argument("neither noise nor seeds: give one of them");
-  if (given_rows && int64_t(given_rows->size()) != n) {
-    throw std::invalid_argument("rows has " + std::to_string(given_rows->size()) + " numbers: give " + std::to_string(n));
-  }
-  auto row_of = [&](int64_t place) { return given_rows ? (*given_rows)[size_t(place)] : place; };
-  for (int64_t place = 0; place < n; place++) {
-    for (const Array* array : {&seen, &broken, &seeds}) {
-      if (array->data && (row_of(place) < 0 || row_of(place) >= array->shape[0])) {
-        throw std::invalid_argument("row " + std::to_string(row_of(place)) + " is not there: give rows below " +
-                                    std::to_string(array->shape[0]));
-      }
-    }
-  }
+  PlacedRows rows(given_rows, n, {&seen, &broken, &seeds});
   nb::gil_scoped_release free;
   for (int64_t place = 0; place < n; place++) {
-    const int64_t row = row_of(place);
-    RowParameters p;
-    p.temperature = at<float>(v.temperature, place), p.rest = at<float>(v.top_p, place);
-    p.min_p = at<float>(v.min_p, place), p.penalty = at<float>(v.penalty, place);
-    p.guidance = at<float>(v.guidance, place), p.top_k = at<int64_t>(v.top_k, place);
-    p.min_new_tokens = at<int64_t>(v.min_new_tokens, place), p.step = at<int64_t>(step, place);
-    p.greedy = at<uint8_t>(v.greedy, place) != 0;
-    p.stops = v.stops.as<uint8_t>() + place * v.stops.strides[0];
+    const int64_t row = rows.of(place);
+    RowParameters p = v.row(place, step);
     p.seen = seen.data ? seen.as<uint8_t>() + row * seen.strides[0] : nullptr;
     p.logits = logits.as<float>() + place * logits.strides[0];
     p.unconditional = sampler.guided() ? logits.as<float>() + (n + place) * logits.strides[0] : nullptr;
@@ -120,6 +94,43 @@ void run(const Sampler& sampler, nb::object given_logits, const SamplingValues& 
 }
 
 }  // namespace
+
+void SamplingValues::expect(const Recipe& recipe) const {
+  if (stops.shape[1] != recipe.vocabulary) throw std::invalid_argument("values are of another vocabulary");
+}
+
+RowParameters SamplingValues::row(int64_t place, const Array& step) const {
+  RowParameters p;
+  p.temperature = at<float>(temperature, place), p.rest = at<float>(top_p, place);
+  p.min_p = at<float>(min_p, place), p.penalty = at<float>(penalty, place);
+  p.guidance = at<float>(guidance, place), p.top_k = at<int64_t>(top_k, place);
+  p.min_new_tokens = at<int64_t>(min_new_tokens, place), p.step = at<int64_t>(step, place);
+  p.greedy = at<uint8_t>(greedy, place) != 0;
+  p.stops = stops.as<uint8_t>() + place * stops.strides[0];
+  return p;
+}
+
+PlacedRows::PlacedRows(const std::optional<std::vector<int64_t>>& rows, int64_t places,
+                       std::initializer_list<const Array*> held) {
+  if (rows && int64_t(rows->size()) != places) {
+    throw std::invalid_argument("rows has " + std::to_string(rows->size()) + " numbers: give " +
+                                std::to_string(places));
+  }
+  if (rows) rows_ = *rows;
+  for (int64_t place = 0; place < places; place++) {
+    for (const Array* array : held) {
+      if (array->data && (of(place) < 0 || of(place) >= array->shape[0])) {
+        throw std::invalid_argument("row " + std::to_string(of(place)) + " is not there: give rows below " +
+                                    std::to_string(array->shape[0]));
+      }
+    }
+  }
+}
+
+Array optional_array(const std::optional<nb::object>& given, const char* name, std::initializer_list<Type> types,
+                     std::initializer_list<int64_t> shape, int dense, bool written) {
+  return given && !given->is_none() ? Array::of(*given, name, written).expect(name, types, shape, dense) : Array();
+}
 
 void bind_sampler(nb::module_& m) {
   nb::class_<SamplingValues>(m, "SamplingValues", "The tensors of a sampler's parameters, bound once.")

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "arrays.hpp"
+#include "bind_step.hpp"
 #include "step.hpp"
 
 namespace realtts {
@@ -18,11 +19,6 @@ Floats floats(const nb::object& given, const char* name) {
 Floats floats(const Optional& given, const char* name) {
   return given && !given->is_none() ? floats(*given, name) : Floats();
 }
-
-struct Cache {
-  CacheView view;
-  Array kv, slots, positions, valid, rotations, active;
-};
 
 struct Taps {
   TapsView view;

@@ -54,7 +54,8 @@ struct Activations {
   size_t q_stride = 0, group_stride = 0, x_stride = 0;
 };
 
-// Attention of the query heads that share one key head, in one row.
+// Attention of the query heads that share one key head, in one row. Those of several positions of it may stand side by
+// side: then each says how far it looks.
 struct Attention {
   const float* q = nullptr;  // (group, stride), rotated and scaled, zero beyond head_dim
   int q_stride = 0;
@@ -64,10 +65,13 @@ struct Attention {
   Real real = Real::f16;
   const uint8_t* valid = nullptr;
   int attended = 0, head_dim = 0, group = 1;
+  const int* reaches = nullptr;  // slots that each of the group looks at, at most `attended`; null: all of them
   float* scores = nullptr;  // (group, score_stride): becomes the weights before they are divided by their sum
   size_t score_stride = 0;
   float* inverse = nullptr;  // (group,): one over the sum of the weights
   float* out = nullptr;      // (group, head_dim)
+
+  int reach(int head) const { return reaches ? reaches[head] : attended; }
 };
 
 // What is written for each instruction set.

@@ -278,7 +278,14 @@ void panel_rows(const Matrix& m, const Activations& x, int row, int panel, float
   }
 }
 
+#if REALTTS_AVX512
+#include "many_rows.inl"
+#endif
+
 void product(const Matrix& m, const Activations& x, int rows, int panel, float* out, size_t stride, Store how) {
+#if REALTTS_AVX512
+  if (rows >= MANY_ROWS && m.kind != Kind::bf16) return many_rows(m, x, rows, panel, out, stride, how);
+#endif
   int turns = (rows + ROWS - 1) / ROWS;
   for (int turn = 0, row = 0; turn < turns; turn++) {
     int count = (rows - row + turns - turn - 1) / (turns - turn);  // in equal turns
@@ -478,19 +485,20 @@ void score(const Attention& at, int head) {
 // Turn scores into weights that are not divided by their sum yet.
 void weigh(const Attention& at, int head) {
   float* scores = at.scores + head * at.score_stride;
+  const int attended = at.reach(head);
   const F never = all(-__builtin_inff());
   uint8_t tail[LANES] = {};
-  const int whole = at.attended / LANES * LANES;
-  std::memcpy(tail, at.valid + whole, size_t(at.attended - whole));
+  const int whole = attended / LANES * LANES;
+  std::memcpy(tail, at.valid + whole, size_t(attended - whole));
   F most = never, sum = zero();
-  for (int slot = 0; slot < at.attended; slot += LANES) {
+  for (int slot = 0; slot < attended; slot += LANES) {
     const uint8_t* valid = slot < whole ? at.valid + slot : tail;
     F s = choose(valid, load(scores + slot), never);
     store(scores + slot, s);
     most = larger(most, s);
   }
   most = all(largest(most));
-  for (int slot = 0; slot < at.attended; slot += LANES) {
+  for (int slot = 0; slot < attended; slot += LANES) {
     const uint8_t* valid = slot < whole ? at.valid + slot : tail;
     F weight = choose(valid, exponential(sub(load(scores + slot), most)), zero());
     store(scores + slot, weight);
@@ -509,6 +517,8 @@ void mix(const Attention& at, int head, int d, int rest) {
       for (int b = 0; b < D; b++) parity[h][b] = zero();
     }
   }
+  int common = at.attended;
+  for (int h = 0; h < H; h++) common = at.reach(head + h) < common ? at.reach(head + h) : common;
   auto one = [&](int slot, F(*to)[D]) __attribute__((always_inline)) {
     if (!at.valid[slot]) return;
     const T* v = value + at.value_stride * slot;
@@ -517,8 +527,27 @@ void mix(const Attention& at, int head, int d, int rest) {
       for (int h = 0; h < H; h++) to[h][b] = fma(all(at.scores[(head + h) * at.score_stride + slot]), lanes, to[h][b]);
     }
   };
-  for (int slot = 0; slot + 1 < at.attended; slot += 2) one(slot, sums[0]), one(slot + 1, sums[1]);
-  if (at.attended % 2) one(at.attended - 1, sums[0]);
+  for (int slot = 0; slot + 1 < common; slot += 2) one(slot, sums[0]), one(slot + 1, sums[1]);
+  if (common % 2) one(common - 1, sums[0]);
+  // Slots that only later positions look at; a weight of zero would not silence what is not finite there.
+  auto late = [&](int slot, F(*to)[D]) __attribute__((always_inline)) {
+    if (!at.valid[slot]) return;
+    const T* v = value + at.value_stride * slot;
+    for (int h = 0; h < H; h++) {
+      if (slot >= at.reach(head + h)) continue;
+      for (int b = 0; b < D; b++) {
+        F lanes = PART ? load_stored_part(v + b * LANES, rest) : load_stored(v + b * LANES);
+        to[h][b] = fma(all(at.scores[(head + h) * at.score_stride + slot]), lanes, to[h][b]);
+      }
+    }
+  };
+  for (int slot = common; slot < at.attended; slot++) {
+    if (slot % 2) {
+      late(slot, sums[1]);
+    } else {
+      late(slot, sums[0]);
+    }
+  }
   for (int h = 0; h < H; h++) {
     for (int b = 0; b < D; b++) {
       F y = mul(add(sums[0][h][b], sums[1][h][b]), all(at.inverse[head + h]));

@@ -39,4 +39,5 @@ NB_MODULE(_native, m) {
   bind_step(m);
   bind_flow(m);
   bind_sampler(m);
+  bind_codes(m);
 }

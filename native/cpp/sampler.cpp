@@ -13,6 +13,7 @@ namespace realtts {
 namespace {
 
 constexpr float NEVER = -std::numeric_limits<float>::infinity();
+constexpr int64_t FEW = 256;  // best tokens
 
 // Of SplitMix64, as realtts.accel.sampling.noise has it.
 constexpr uint64_t STEP = 0x9E3779B97F4A7C15, TOKEN = 0xD1B54A32D192ED03;
@@ -66,10 +67,27 @@ struct Candidates {
 
   void top_k(int64_t count) {
     if (count <= 0 || size_t(count) >= size()) return;
-    sorted = scores;
-    std::nth_element(sorted.begin(), sorted.begin() + (count - 1), sorted.end(), std::greater<float>());
-    float last = sorted[size_t(count - 1)];
+    float last = count <= FEW ? least_of_few(size_t(count)) : least_of_many(size_t(count));
     keep([&](size_t i) { return !(scores[i] < last); });
+  }
+
+  // The least of the best ones. Of few a heap is kept, which hardly anything of a large vocabulary enters.
+  float least_of_few(size_t count) {
+    sorted.assign(scores.begin(), scores.begin() + ptrdiff_t(count));
+    std::make_heap(sorted.begin(), sorted.end(), std::greater<float>());
+    for (size_t i = count; i < size(); i++) {
+      if (!(scores[i] > sorted.front())) continue;
+      std::pop_heap(sorted.begin(), sorted.end(), std::greater<float>());
+      sorted.back() = scores[i];
+      std::push_heap(sorted.begin(), sorted.end(), std::greater<float>());
+    }
+    return sorted.front();
+  }
+
+  float least_of_many(size_t count) {
+    sorted = scores;
+    std::nth_element(sorted.begin(), sorted.begin() + ptrdiff_t(count - 1), sorted.end(), std::greater<float>());
+    return sorted[count - 1];
   }
 
   // Remove the least probable ones that together do not exceed the rest, those with equal scores by their ids.

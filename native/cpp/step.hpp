@@ -50,6 +50,7 @@ struct StepArguments {
   ptrdiff_t logits_stride = 0;
   std::vector<int> rows;
   std::vector<int> attended;  // of each; empty: as far as there are keys
+  const Weight* head = nullptr;  // for the logits; null: the decoder's own
   const TapsView* taps = nullptr;
 };
 

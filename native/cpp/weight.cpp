@@ -15,7 +15,6 @@ namespace {
 
 constexpr char MAGIC[8] = {'R', 'T', 'T', 'S', 'N', 'A', 'T', '\0'};
 constexpr int MOST = 1 << 24;         // outputs or inputs
-constexpr int TILE = 96;              // rows of a prompt that are multiplied while a panel is in the cache
 constexpr size_t ITEM_BYTES = 65536;  // of weights, about
 constexpr float MOST_INT4 = 4e5f;     // an eighth of it is a float16
 
@@ -148,10 +147,10 @@ class Product : public Job {
       return;
     }
     int end = std::min((item + 1) * share_.panels, m_.panels);
-    for (int row = 0; row < rows_; row += TILE) {
+    for (int row = 0; row < rows_; row += ROW_TILE) {
       Activations x = inputs_.from(row);
       for (int panel = item * share_.panels; panel < end; panel++) {
-        k_.product(m_, x, std::min(TILE, rows_ - row), panel, out_ + row * out_stride_ + m_.column(panel),
+        k_.product(m_, x, std::min(ROW_TILE, rows_ - row), panel, out_ + row * out_stride_ + m_.column(panel),
                    size_t(out_stride_), Store::set);
       }
     }

@@ -10,6 +10,7 @@
 namespace realtts {
 
 constexpr uint32_t LAYOUT = 1;
+constexpr int ROW_TILE = 96;  // rows that are multiplied while a panel is in the cache
 
 // A matrix as it lies in memory elsewhere: the last dimension is dense.
 struct Source {

@@ -448,3 +448,66 @@ class Sampler:
         Raises:
             ValueError: Something does not fit; nothing was drawn.
         """
+
+class CodePredictor:
+    """A small decoder that draws the codes of a frame one by one, each from those before it.
+
+    It reads a state of the model beside it and the first code, and then its own codes. Each code has a head and a
+    table of embeddings of its own.
+
+    Args:
+        decoder: Its layers; kept.
+        heads: For each code behind the first, all (codes, hidden) and packed alike.
+        sampler: Of as many logits as a head has outputs, without guidance, repetition penalty and noise_ids; kept.
+        first: Table of the first code, float32, bfloat16 or float16 (any, width).
+        others: Tables of the others, (heads, codes, width).
+        projection: From the width of the tables to that of the decoder; None: they are equal.
+
+    Raises:
+        ValueError: Something does not fit.
+    """
+
+    def __init__(
+        self,
+        decoder: Step,
+        heads: Sequence[Weight],
+        sampler: Sampler,
+        *,
+        first: Array,
+        others: Array,
+        projection: Weight | None = None,
+    ) -> None: ...
+    def run(
+        self,
+        hidden: Array,
+        cache: Cache,
+        codes: Array,
+        embedded: Array,
+        values: SamplingValues,
+        step: Array,
+        *,
+        noise: Array | None = None,
+        broken: Array | None = None,
+        rows: Sequence[int] | None = None,
+        pool: Pool | None = None,
+    ) -> None:
+        """Draw a frame of some rows.
+
+        All that happens is the same to the bit as with `Step.run`, `Weight.run` and `Sampler.run` in turn. Runs without
+        the GIL.
+
+        Args:
+            hidden: float32 (n, width): the states that the first codes were drawn from.
+            cache: Of the decoder, n rows with a slot for each code; emptied first.
+            codes: int64 (n, heads + 1): the first ones are read, the others written.
+            embedded: float32 (n, heads + 1, width), written: the embeddings of all codes.
+            values: Of the n places.
+            step: int64 (n,): frames before this one.
+            noise: float32 (heads, n, codes), exponential; None: every row is greedy.
+            broken: bool (rows,): set where no score is finite.
+            rows: Rows of ``broken`` that the places have; None: in order.
+            pool: Default: `Pool.default`.
+
+        Raises:
+            ValueError: Something does not fit; nothing was drawn.
+        """

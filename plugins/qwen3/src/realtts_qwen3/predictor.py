@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from realtts.accel.decoder.native_codes import NativeCodes
 from realtts.accel.sampling import Sampler, SamplingRecipe
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class CodePredictor:
         projection: Layer from the talker's width to the decoder's; None where they are the same.
 
     Attributes:
+        heads: As given, like `embedding` and `projection`.
         recipe: How its logits become codes.
     """
 
@@ -47,12 +49,12 @@ class CodePredictor:
         projection: PackedLinear | None,
     ) -> None:
         self.decoder, self.heads, self.embedding = decoder, tuple(heads), embedding
-        self._projection = projection
+        self.projection = projection
         self.recipe = SamplingRecipe(vocabulary=embedding.others.shape[1], order=("temperature", "top_k", "top_p"))
 
     def projected(self, x: Tensor) -> Tensor:
         """Project from the talker's width to the decoder's: (n, width) to (n, hidden)."""
-        return x if self._projection is None else self._projection(x)
+        return x if self.projection is None else self.projection(x)
 
     def logits(self, hidden: Tensor, codes: Tensor) -> Tensor:
         """Compute the logits that each code would be drawn from, given those before it.
@@ -83,7 +85,7 @@ class CodePredictor:
     @property
     def bytes_read(self) -> int:
         """Bytes of weights that a frame has to read at least: every code reads the layers once, and a head."""
-        projection = 0 if self._projection is None else self._projection.bytes_read
+        projection = 0 if self.projection is None else self.projection.bytes_read
         layers = self.decoder.bytes_read(None) + projection
         return len(self.heads) * layers + sum(head.bytes_read for head in self.heads)
 
@@ -104,7 +106,7 @@ class Drawing:
     """Draws frames of some of a fixed number of rows. A call may be captured: it does not synchronize with the host.
 
     Nothing of a frame is kept for the next one but the rows' noise, so it does not matter which rows a step has: for
-    each number of them there is one small cache.
+    each number of them there is one small cache. Over realtts-native a frame is one call.
 
     Args:
         predictor: The network.
@@ -117,11 +119,15 @@ class Drawing:
     """
 
     def __init__(self, predictor: CodePredictor, rows: int, *, noise: NoiseSource, skip_idle: bool) -> None:
-        self._predictor = predictor
-        decoder = predictor.decoder
+        self._predictor, decoder = predictor, predictor.decoder
         self.sampler = Sampler(
-            predictor.recipe, rows, decoder.device, noise=noise, skip_idle=skip_idle, fused=decoder.fused is not None
-        )
+            predictor.recipe, rows, decoder.device, noise=noise, skip_idle=skip_idle,
+            fused=decoder.fused is not None, native=decoder.native is not None,
+        )  # fmt: skip
+        self._native = NativeCodes.of(
+            decoder, predictor.heads, self.sampler, first=predictor.embedding.first, others=predictor.embedding.others,
+            projection=predictor.projection,
+        )  # fmt: skip
         self._caches: dict[int, KVCache] = {}
 
     def _cache(self, rows: int) -> KVCache:
@@ -141,6 +147,8 @@ class Drawing:
             step: int64 (n,): frames before this one.
         """
         net, cache = self._predictor, self._cache(len(first))
+        if self._native is not None:
+            return Drawn(*self._native(hidden, first, step, cache))
         cache.reset()
         codes, embedded = [first], [net.embedding.first[first].to(hidden.dtype)]
         x = torch.stack([hidden, embedded[0]], 1)  # (n, 2, width)

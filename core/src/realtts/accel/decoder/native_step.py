@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["NativeStep"]
 
-_SHORT = 8
-"""Positions of a prompt that is read in one call. Layer by layer it takes some thirty operators for each layer, which
-few positions do not repay; of many, torch's attention reads each key once for all."""
+_TOGETHER = 256
+"""Positions of all rows that a call takes at most: its scratch memory grows with them, and stays."""
 
 
 class NativeStep:
     """A `realtts.accel.decoder.torch_step.Step` over the weights of layers that realtts-native has packed.
 
-    Prompts are read by the same layers with torch's attention, so that no weight is in memory twice.
+    Prompts are read by the same calls, many positions at once, with the bits of single steps. Those with padding, taps
+    or positions of their own are read by the same layers around torch's attention: no weight is in memory twice.
 
     Args:
         config: Shape of the decoder.
@@ -92,23 +92,33 @@ class NativeStep:
         rows: Sequence[int] | Tensor,
         attended: int,  # noqa: ARG002 - a row looks as far as it has keys
     ) -> Tensor | None:
-        """As `Step.prompt`: a short one of rows that go on. How short depends on no other row."""
-        n = x.shape[1]
-        if isinstance(rows, torch.Tensor) or n > _SHORT or not bool(cache.active[list(rows)].all()):
+        """As `Step.prompt`: one of rows that go on."""
+        if isinstance(rows, torch.Tensor) or len(rows) > _TOGETHER or not bool(cache.active[list(rows)].all()):
             return None
+        read = [self._positions(part, cache, rows) for part in x.split(max(1, _TOGETHER // len(rows)), 1)]
+        return read[0] if len(read) == 1 else torch.cat(read, 1)
+
+    def _positions(self, x: Tensor, cache: KVCache, rows: Sequence[int]) -> Tensor:
+        n = x.shape[1]
         # Positions of a row follow each other: (rows, n, hidden) -> (rows * n, hidden) and back.
         return torch.unflatten(self._run(x.flatten(0, 1), cache, [row for row in rows for _ in range(n)]), 0, (-1, n))
+
+    @property
+    def handle(self) -> Any:
+        """The library's step."""
+        return self._step
 
     def _run(self, x: Tensor, cache: KVCache, rows: Sequence[int] | None, taps: Taps | None = None) -> Tensor:
         x = x.to(torch.float32).contiguous()
         hidden = torch.empty_like(x)
         try:
-            self._step.run(x, self._bound(cache), hidden, rows=rows, taps=self._tapped(taps), pool=self._pool)
+            self._step.run(x, self.bound(cache), hidden, rows=rows, taps=self._tapped(taps), pool=self._pool)
         except (ValueError, RuntimeError) as error:
             raise AccelError(f"realtts-native failed: {error}", who="decoder", fix=native.SWITCH) from error
         return hidden
 
-    def _bound(self, cache: KVCache) -> Any:
+    def bound(self, cache: KVCache) -> Any:
+        """Return the library's handle on a cache."""
         bound = self._caches.get(cache)
         if bound is None:
             bound = self._caches[cache] = native.library().Cache(

@@ -12,6 +12,7 @@ from realtts.accel.decoder.cache import KVCache
 from realtts.accel.decoder.fused_step import FusedStep
 from realtts.accel.decoder.kernel_choice import choose_step_kernel
 from realtts.accel.decoder.layers import LayerStack
+from realtts.accel.decoder.native_step import NativeStep
 from realtts.accel.decoder.placement import check_prompt, count_prompt, last_valid, place_prompt
 from realtts.accel.decoder.precision import Precision, choose_kv_dtype
 from realtts.accel.decoder.reading import read_layers
@@ -204,6 +205,11 @@ class Decoder:
             what = f"a cache of {cap} slots, but {self._positions} positions"
             raise DecoderError(what, who="decoder", fix="raise max_positions")
         return KVCache(self.config, rows, cap, dtype=self.kv_dtype, device=self.device)
+
+    @property
+    def native(self) -> NativeStep | None:
+        """What makes steps and prompts in one call of realtts-native; None: torch's operators do."""
+        return self._step if isinstance(self._step, NativeStep) else None
 
     @property
     def step_attention(self) -> StepAttention | None:

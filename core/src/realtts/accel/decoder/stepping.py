@@ -73,8 +73,10 @@ class Stepping:
         self._head, self._next_embedding = head, next_embedding
         self.per_stream = 2 if "guidance" in recipe.order else 1
         self.cache = decoder.new_cache(streams * self.per_stream, cap)
-        fused = decoder.fused is not None
-        self.sampler = Sampler(recipe, streams, decoder.device, noise=noise, skip_idle=skip_idle, fused=fused)
+        fused, native = decoder.fused is not None, decoder.native is not None
+        self.sampler = Sampler(
+            recipe, streams, decoder.device, noise=noise, skip_idle=skip_idle, fused=fused, native=native
+        )
         self._samplers = (self.sampler, *samplers)
         self.buckets = buckets or Buckets(cap)
         self.progress = Progress(streams, cap, decoder.device)

@@ -174,6 +174,11 @@ class HashedNoise:
         self.generators: tuple[Generator, ...] = ()
         self.state: tuple[Tensor, ...] = ()
 
+    @property
+    def seeds(self) -> Tensor:
+        """Seeds of all rows, int64 (rows, 1)."""
+        return self._seeds
+
     def at(self, step: Tensor, tokens: Tensor) -> Tensor:
         """Compute exponential noise of rate 1.
 

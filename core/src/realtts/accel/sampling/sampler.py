@@ -9,6 +9,7 @@ import torch
 from realtts.accel.indexed import select, store
 from realtts.accel.sampling import processors
 from realtts.accel.sampling.fused import Drawing, why_not_fused
+from realtts.accel.sampling.native import NativeDraws
 from realtts.accel.sampling.noise import GeneratorNoise, HashedNoise
 from realtts.accel.sampling.row_values import RowValues, Shortcuts, token_mask
 from realtts.errors import InvalidOption
@@ -41,6 +42,7 @@ class Sampler:
         skip_idle: Leave out processors whose parameters do nothing for every row. For eager decoding; a captured step
             holds them all, so that changing a parameter needs no new graph.
         fused: Draw by `realtts.accel.fused`, which sorts nothing, where the recipe allows it.
+        native: Draw by realtts-native, beside a decoder whose steps do.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Sampler:
         noise: NoiseSource | HashedNoise | None = None,
         skip_idle: bool = True,
         fused: bool = False,
+        native: bool = False,
     ) -> None:
         device = torch.device(device)
         self.recipe = recipe
@@ -71,6 +74,8 @@ class Sampler:
         self._suppressed = token_mask(recipe.suppressed, recipe.vocabulary, device)
         self.broken = torch.zeros(rows, dtype=torch.bool, device=device)
         """True for rows whose logits were not finite at some step since `set`."""
+        self.native = NativeDraws(recipe, self._values, self._history.seen, self.broken) if native else None
+        """Draws in one call; None: torch's operators do."""
         self._ties = _TIES if recipe.narrow else 0
         self._bound = recipe.max_top_k + self._ties
         self._fused: Drawing | None = None
@@ -153,6 +158,8 @@ class Sampler:
             split = len(order)
         self._first = tuple(process for _, process in order[:split])
         self._then = tuple(process for _, process in order[split + 1 :])
+        first = () if self.native is None else self._processors[: self.native.begin]
+        self._before = tuple(process for name, process in first if name not in short.idle)
         n = len(self._values.placed)
         self._shape = (n * (2 if "guidance" in self.recipe.order else 1), self.recipe.vocabulary)
         self._noise_rows = self._buffer[:n]
@@ -175,6 +182,8 @@ class Sampler:
         Raises:
             InvalidOption: The logits have another shape.
         """
+        if self.native is not None:
+            return self._drawn_natively(self.native, logits, step)
         if self._fused is not None:
             return self._drawn_fused(self._fused, logits, step)
         parts = self._processed(logits, step)
@@ -187,6 +196,24 @@ class Sampler:
         if not isinstance(self.noise, HashedNoise):
             self.noise.fill(self._noise_rows)
         return self._merged([self._drawn(scores, ids, step) for scores, ids in parts])
+
+    def _drawn_natively(self, draw: NativeDraws, logits: Tensor, step: Tensor) -> Tensor:
+        self._check(logits)
+        scores = logits.float()
+        if draw.begin:
+            scores = self._begun(scores, step, self._before)
+        if isinstance(self.noise, HashedNoise):
+            return draw(scores.contiguous(), step, noise=None, seeds=self.noise.seeds)
+        self.fill_noise(self._noise_rows)
+        return draw(scores.contiguous(), step, noise=self._noise_rows, seeds=None)
+
+    def fill_noise(self, noise: Tensor) -> None:
+        """Fill the noise of a draw of the placed rows, float32 (n, width), unless all of them take the likeliest token.
+
+        For a caller that draws several tokens by `native` at once; hashed noise is computed there.
+        """
+        if not self._short.only_greedy and not isinstance(self.noise, HashedNoise):
+            self.noise.fill(noise)
 
     def _drawn_fused(self, fused: Drawing, logits: Tensor, step: Tensor) -> Tensor:
         self._check(logits)
@@ -247,11 +274,7 @@ class Sampler:
         Of narrowed rows and of the others, in this order, where a step has both; each computed for all rows.
         """
         self._check(logits)
-        scores = logits.float()
-        if self._may_stop and "guidance" not in self.recipe.order:
-            scores = self._without_early_stop(scores, step)
-        for process in self._first:
-            scores = process(self, scores, step, None)
+        scores = self._begun(logits.float(), step, self._first)
         parts: list[tuple[Tensor, Tensor | None]] = []
         if self._narrows:
             parts.append(processors.narrowed(scores, self._values["top_k"], self._candidates))
@@ -263,6 +286,13 @@ class Sampler:
         if logits.shape != self._shape:
             fix = f"give {self._shape}"
             raise InvalidOption(f"logits have the shape {tuple(logits.shape)}", who="sampler", fix=fix)
+
+    def _begun(self, scores: Tensor, step: Tensor, process_by: Sequence[_Processor]) -> Tensor:
+        if self._may_stop and "guidance" not in self.recipe.order:
+            scores = self._without_early_stop(scores, step)
+        for process in process_by:
+            scores = process(self, scores, step, None)
+        return scores
 
     def _continued(self, scores: Tensor, step: Tensor, ids: Tensor | None) -> Tensor:
         for process in self._then:
