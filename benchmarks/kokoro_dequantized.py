@@ -1,10 +1,10 @@
-"""Writes Kokoro's int8 graph with float32 and float16 weights, to try those paths where the published files are not.
+"""Writes Kokoro's int8 graph with float32 weights, to try that path where the published file is not at hand.
 
     python benchmarks/kokoro_dequantized.py FOLDER
 
 The weights are the rounded ones, so that nothing is said of how the published float weights sound; activations are not
-rounded any more. ``FOLDER/model.onnx`` and ``FOLDER/model_fp16.onnx`` are written. Needs onnx and onnxruntime, and the
-graph of the packages (``realtts-kokoro[weights]``).
+rounded any more. ``FOLDER/model.onnx`` is written. Needs onnx, and the graph of the packages
+(``realtts-kokoro[weights]``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from realtts.synthesis.model_choice import resolve_checkpoint
 from realtts_kokoro import spec
@@ -54,6 +53,7 @@ class Dequantizer:
                 self._sum(node)
             else:
                 self._nodes.append(node)
+        del self._graph.value_info[:]  # some tensors have another type now
         del self._graph.node[:]
         self._graph.node.extend(self._nodes)
         used = {name for node in self._nodes for name in node.input}
@@ -124,7 +124,6 @@ def main() -> None:
     model = onnx.load_from_string(find_files(resolve_checkpoint("packages", spec)).content())
     Dequantizer(model).run()
     onnx.save(model, folder / "model.onnx")
-    onnx.save(convert_float_to_float16(model, keep_io_types=True), folder / "model_fp16.onnx")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ def _counted(spec: ProviderSpec, checkpoint: Checkpoint | None, language: str, t
             print(f"{language}: {error}", flush=True)
             return counted
         if account is None:
-            raise SystemExit("its vocabulary is not at hand: give --model")
+            print(f"{language}: the vocabulary, or what prepares the language, is not at hand", flush=True)
+            return counted
         counted.update(texts=1, characters=len(text), unread=len(account.unread), lost=len(account.lost))
         if account.lost:
             print(f"{language} {text!r}: {[text[at] for at in account.lost]}")

@@ -46,7 +46,8 @@ X = torch.linspace(-1, 1, 24).reshape(3, 8).clone()
 
 
 @needs_compiler
-@pytest.mark.parametrize("mode", ["default", pytest.param("reduce-overhead", marks=pytest.mark.full)])
+@pytest.mark.full  # by default: torch's other backends, which need no compiler of C++
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
 def test_it_really_compiles(mode, own_folders):
     """Machine code lies in the folder of the user's cache; the result is the module's."""
     module = net(5 + len(mode))  # no two tests alike: torch also keeps code in memory
@@ -57,7 +58,7 @@ def test_it_really_compiles(mode, own_folders):
     assert list((own_folders / "data/cache/compile").rglob("*.so"))
 
 
-@pytest.mark.full  # by default: test_it_really_compiles, and f5's test_compiled_blocks_are_compiled_once
+@pytest.mark.full  # by default: test_each_callable_has_limits_of_its_own
 @needs_compiler
 def test_nothing_recompiles_where_nothing_changes():
     """Neither over many calls, nor for sizes that were said to differ; a changed number of threads does compile."""

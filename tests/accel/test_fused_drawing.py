@@ -157,13 +157,14 @@ def test_any_order_of_filters(order):
     assert drawn(recipe, fused=True, skip_idle=False) == drawn(recipe, fused=False, skip_idle=False)
 
 
-def test_top_p_is_in_a_captured_step_only_where_a_row_wants_it():
-    """It sorts; so the structure says whether it is there. Fused, it costs nothing and is always there."""
-    for fused in (False, True):
-        sampler = Sampler(recipes()["predictor"], 2, skip_idle=False, fused=fused)
-        sampler.set(0, SamplingParams(top_k=5), 0)
-        before = sampler.structure
-        sampler.set(1, SamplingParams(top_k=9, temperature=0.3), 0)
-        assert sampler.structure == before
-        sampler.set(1, SamplingParams(top_p=0.5), 0)
-        assert (sampler.structure == before) is fused
+@pytest.mark.parametrize("fused", [False, True])
+def test_parameters_are_no_part_of_a_captured_step(fused):
+    """Whatever a row asks for needs no new graph: not even what sorts, unless it is fused."""
+    sampler = Sampler(recipes()["predictor"], 2, skip_idle=False, fused=fused)
+    sampler.set(0, SamplingParams(top_k=5), 0)
+    before = sampler.structure
+    for params in (SamplingParams(top_k=9, temperature=0.3), SamplingParams(top_p=0.5), *PARAMS):
+        sampler.set(1, params, 0)
+        assert sampler.structure[-1] == before[-1]
+    sampler.set(1, SamplingParams(top_k=5, top_p=0.9), 0)
+    assert sampler.structure == before

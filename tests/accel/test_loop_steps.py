@@ -55,7 +55,15 @@ def test_graphs_give_what_eager_decoding_gives(family, precision, graph_backend)
         assert drawn(graphed, request) == drawn(eager, request)
 
 
-@pytest.mark.parametrize("flags", [[True], [False], [False, True], [True, False], [True, True, False, True]], ids=str)
+@pytest.mark.parametrize(
+    "flags",
+    [
+        [True],
+        [True, True, False, True],
+        *(pytest.param(flags, marks=pytest.mark.full) for flags in ([False], [False, True], [True, False])),
+    ],
+    ids=str,
+)
 def test_steps_ahead_change_no_token(family, flags):
     """A device that computes behind the host is imitated by its lag; who waits for a first sound gets it at once."""
     loops = [make_loop(family, backend=RecordingGraphs, places=2, check_every=8, chunk=64) for _ in range(2)]

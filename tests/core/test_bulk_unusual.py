@@ -5,6 +5,8 @@ import errno
 import hashlib
 import json
 import os
+import re
+import sys
 import threading
 import zipfile
 
@@ -12,8 +14,9 @@ import numpy as np
 import pytest
 
 from realtts import errors
+from realtts.audio import write
 from realtts.bulk import BadRow, BulkJob, Defaults, SpeechRow, make_row, read_chapters, read_rows, run_job
-from realtts.bulk.audiobook import can_write, chapters_of
+from realtts.bulk.audiobook import can_write, chapters_of, write_audiobook
 from realtts.bulk.job import open_folder
 from realtts.bulk.speaking import _UNHEARD, fingerprint, saved_digests
 from realtts.provider.facade import RealProvider
@@ -556,3 +559,65 @@ def test_a_book_with_a_chapter_that_failed_is_none(tmp_path, monkeypatch):
     break_down_at(monkeypatch, "Two.\n\nFail.")
     summary = speak(book, tmp_path / "out", chapters=True, resume=True)
     assert (summary.failed, summary.audiobook, path.exists()) == (1, None, False)
+
+
+_FFMPEG = """#!{python}
+import pathlib, sys
+given = sys.argv[1:]
+if given[-1] == "-":
+    print(pathlib.Path(given[given.index("-i") + 1]).read_text())
+elif {code}:
+    sys.exit("no such encoder")
+else:
+    sound = sys.stdin.buffer.read()
+    facts = pathlib.Path(given[given.index("ffmetadata") + 2]).read_text()
+    pathlib.Path(given[-1]).write_text(f"{{facts}}bytes={{len(sound)}}")
+"""
+
+
+@pytest.fixture
+def ffmpeg(tmp_path, monkeypatch):
+    """Puts a program ffmpeg where programs are looked for, and takes PyAV away; it ends with a code."""
+
+    def ffmpeg(code=0):
+        program = tmp_path / "bin" / "ffmpeg"
+        program.parent.mkdir()
+        program.write_text(_FFMPEG.format(python=sys.executable, code=code))
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(program.parent))
+        monkeypatch.setattr("realtts.bulk.audiobook._has_pyav", lambda: False)
+
+    return ffmpeg
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script is no program there")
+@pytest.mark.parametrize("title", ["Two", "a = b; c # d \\ e", "Ünïcode 書", "=", "[CHAPTER]"])
+def test_an_audiobook_by_ffmpeg(tmp_path, ffmpeg, title):
+    """All samples, and marks whose titles are written as ffmpeg reads them; it is not written again without need."""
+    ffmpeg()
+    for name in ("a", "b"):
+        write(tmp_path / f"{name}.wav", np.full(1600, 0.1, np.float32), 16_000)
+    chapters = [("One", tmp_path / "a.wav"), (title, tmp_path / "b.wav")]
+    path = tmp_path / "book.m4b"
+    assert can_write()
+    assert chapters_of(path) == ""
+    assert write_audiobook(path, chapters, title="A; book", digest="abc") == pytest.approx(2.2)
+    assert chapters_of(path) == "abc"
+    escaped = re.sub(r"([=;#\\])", r"\\\1", title)
+    facts = [";FFMETADATA1", r"title=A\; book", "comment=abc"]
+    marks = [
+        line
+        for name, start, end in (("One", 0, 17_600), (escaped, 17_600, 35_200))
+        for line in ("[CHAPTER]", "TIMEBASE=1/16000", f"START={start}", f"END={end}", f"title={name}")
+    ]
+    assert path.read_text().splitlines() == [*facts, *marks, f"bytes={4 * 35_200}"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script is no program there")
+def test_an_audiobook_that_ffmpeg_cannot_write(tmp_path, ffmpeg):
+    """A typed error with its words, and no file."""
+    ffmpeg(code=1)
+    write(tmp_path / "a.wav", np.full(1600, 0.1, np.float32), 16_000)
+    with pytest.raises(errors.OutputError, match="no such encoder"):
+        write_audiobook(tmp_path / "book.m4b", [("One", tmp_path / "a.wav")], title="Book")
+    assert [path.name for path in tmp_path.glob("*book*")] == []

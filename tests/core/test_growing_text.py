@@ -82,7 +82,7 @@ def test_parts_do_not_matter(make, seed):
     assert [TEXT[slice(*mark.span)] for mark in marks(whole)] == TEXT.split()
 
 
-@pytest.mark.parametrize("max_chars", [20, 33, 40, 61, 300])
+@pytest.mark.parametrize("max_chars", [20, 61, *(pytest.param(n, marks=pytest.mark.full) for n in (33, 40, 300))])
 @pytest.mark.parametrize("text", [TEXT, "  One. Two.  Three! ", "word " * 30 + "end. Next one.", "a\n\nb\n\nc", ODD])
 def test_with_enough_lookahead_it_is_the_whole_text(make, max_chars, text):
     """From max_chars on: pieces, seeds, pauses, marks and all."""

@@ -55,6 +55,7 @@ def test_killed_while_it_generates(rogue):
     assert "SIGKILL" in worker["last_death"]
 
 
+@pytest.mark.full  # by default: test_killed_while_it_generates
 def test_killed_while_it_streams(rogue):
     """The reader gets what came before, then the error."""
     tts = rogue()
@@ -167,6 +168,7 @@ def test_rung_that_no_worker_survives_while_it_streams(rogue):
     assert sum(chunk.duration for chunk in tts.stream("a b c d", do="crash")) == pytest.approx(0.4)
 
 
+@pytest.mark.full  # by default: test_rung_that_no_worker_survives
 def test_rung_that_no_worker_survives_while_it_loads(rogue, monkeypatch):
     """The second load goes on with the next rung."""
     monkeypatch.setenv("ROGUE_WARMUP", "1")

@@ -10,6 +10,9 @@ from realtts import RealProvider, errors
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it ends processes by signals")
 
+MORE_ODD = ("panic", "huge", "surrogate", "generator")
+"""By default `tests/core/test_hostile_errors.py` raises such ones in process."""
+
 
 @pytest.fixture(scope="module")
 def tts(install):
@@ -18,7 +21,9 @@ def tts(install):
         yield provider
 
 
-@pytest.mark.parametrize("odd", ["speechless", "panic", "exit", "huge", "surrogate", "generator"])
+@pytest.mark.parametrize(
+    "odd", ["speechless", "exit", *(pytest.param(odd, marks=pytest.mark.full) for odd in MORE_ODD)]
+)
 def test_exceptions_that_are_hard_to_show(tts, odd):
     """They close the rung in the worker as in process; the worker goes on, and the next rung speaks."""
     tts.unload()

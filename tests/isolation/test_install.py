@@ -78,6 +78,7 @@ def test_install_upgrade_lock_uninstall(settings, links, plugin_wheel):
         uninstall("tone", settings=settings)
 
 
+@pytest.mark.full  # by default: test_install_parts.test_conflicts, and test_requirements
 def test_overrides_and_exclusions(settings, links, plugin_wheel):
     """What the spec overrides or excludes is not installed; what an extra asks for is not excluded after all."""
     pins = "Requires-Dist: numpy<1\nRequires-Dist: needless-thing\nProvides-Extra: more\n"

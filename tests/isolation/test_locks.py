@@ -67,6 +67,7 @@ def test_other_builds(build, version, folder, tmp_path, made):
     assert environment.versions["torch"].startswith(version)
 
 
+@pytest.mark.full  # by default: test_install_faults.test_no_network
 def test_a_folder_is_enough_without_an_index(folder, tmp_path, made, monkeypatch):
     """An index that does not answer is given up for the folders, and the build of torch is still found."""
     monkeypatch.delenv("PIP_NO_INDEX")
@@ -80,7 +81,7 @@ def test_a_folder_is_enough_without_an_index(folder, tmp_path, made, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "name", ["realtts-tone", "small-thing", pytest.param("torch", marks=pytest.mark.full)],
+    "name", ["realtts-tone", *(pytest.param(name, marks=pytest.mark.full) for name in ("small-thing", "torch"))],
 )  # fmt: skip
 def test_another_file_of_the_same_name(name, lock, folder, tmp_path, settings):
     """A wheel that was changed is refused, also the plugin's own, of which then nothing was imported."""
@@ -148,7 +149,7 @@ def damage(made):
 @pytest.mark.parametrize(
     ("name", "content", "key", "words"),
     [
-        ("small_thing.py", None, "whole", "small_thing.py (gone)"),
+        pytest.param("small_thing.py", None, "whole", "small_thing.py (gone)", marks=pytest.mark.full),
         ("small_thing.py", "x = 2\n", "whole", "small_thing.py (changed)"),
         pytest.param("small_thing.py", "x = 22\n", "whole", "7 bytes instead of 6", marks=pytest.mark.full),
         ("realtts_tone.py", "raise OSError('no GPU')\n", "runs", "no GPU"),

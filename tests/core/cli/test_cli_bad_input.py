@@ -29,6 +29,8 @@ CASES = {
     "nothing-to-say": (["say", "-o", "x.wav"], "there is nothing to say"),
     "two-texts": (["say", "hi", "-f", "a.txt", "-o", "x.wav"], "both given"),
     "format": (["say", "hi", "-p", "fake", "-o", "x.wav", "--format", "mp4"], "unknown format"),
+    "subcommand": (["voices", "lst"], "did you mean 'list'?"),
+    "setting": (["say", "hi", "--dtype", "float32"], "REALTTS_DTYPE"),
     "empty": (["say", "", "-o", "x.wav"], "the text is empty"),
     "blank": (["say", " \n ", "-o", "x.wav"], "the text is blank"),
     "blank-file": (["say", "-f", "blank.txt", "-o", "x.wav"], "the text is blank"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import uuid
@@ -31,6 +32,14 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.filterwarnings("ignore"))
 
 
+def add_node(cluster, options):
+    """Add a node; on a busy machine a first try may take longer than Ray waits, and leaves the files in memory."""
+    for _ in range(2):
+        with contextlib.suppress(Exception):
+            return cluster.add_node(**options)
+    return cluster.add_node(**options)
+
+
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
     """Two nodes of one core each; its processes write into the diary."""
@@ -50,8 +59,9 @@ def cluster(tmp_path_factory):
         for name, value in changes.items():
             patch.setenv(name, value)
         node = {"num_cpus": 1, "object_store_memory": 100 * MB, "include_dashboard": False}
-        made = Cluster(initialize_head=True, head_node_args=node)
-        made.add_node(**node)
+        made = Cluster()
+        for _ in range(2):
+            add_node(made, node)
         ray.init(address=made.address, log_to_driver=False)
         yield made
         serve.shutdown()

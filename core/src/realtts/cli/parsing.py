@@ -73,6 +73,13 @@ class Parser(argparse.ArgumentParser):
             chosen.error(f"unknown argument: {unknown[0]}{_hint(unknown[0], options)}")
         return namespace
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += closest(str(value), map(str, action.choices or ()))
+            raise
+
     def error(self, message: str) -> NoReturn:
         """Print what is wrong in two lines; the whole usage would push it out of sight."""
         self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
@@ -82,8 +89,11 @@ def _hint(argument: str, options: Collection[str]) -> str:
     """Return what was probably meant by an unknown argument: what its upstream name is here, or the nearest option."""
     if not argument.startswith("-"):
         return ""
+    from realtts.settings import Settings  # not with the module: most command lines are right
+
     name = argument.partition("=")[0]
-    ours = counterpart(name)
+    plain = name.strip("-").replace("-", "_")
+    ours = plain if plain in Settings.model_fields else counterpart(name)
     if ours == "text" and "--file" in options:
         return " (here it is TEXT, the first argument)"
     if ours is not None and f"--{ours.replace('_', '-')}" in options:
@@ -95,7 +105,7 @@ def _hint(argument: str, options: Collection[str]) -> str:
         return f" ({ours})"
     if ours is not None:
         return f" (here it is a setting: REALTTS_{ours.upper()} in the environment)"
-    return f" (an option of the provider? -O {name.strip('-').replace('-', '_')}=VALUE)"
+    return f" (an option of the provider? -O {plain}=VALUE)"
 
 
 def describe(parser: Parser, text: str) -> Parser:

@@ -82,11 +82,11 @@ def _find_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec) -
     who = f"provider {spec.name!r}"
     if isinstance(model, str) and _is_hub_id(name) and any(c.source for c in spec.checkpoints):
         return _from_hub_id(name, spec)
-    choices = ", ".join(named) or "none: it has no checkpoints to choose from"
+    fix = f"choose from {', '.join(named)}, or give an existing local folder"
     raise UnknownCheckpoint(
         f"there is no checkpoint or folder {name!r:.200}{closest(name, named)}",
         who=who,
-        fix=f"choose from {choices}, or give an existing local folder",
+        fix=fix if named else "leave model out: it has no checkpoints to choose from",
     )
 
 

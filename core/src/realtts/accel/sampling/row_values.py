@@ -10,7 +10,7 @@ from realtts.accel.sampling.params import SamplingParams
 from realtts.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
@@ -25,9 +25,7 @@ _INTEGERS = frozenset({"top_k", "min_new_tokens"})
 
 
 class Shortcuts(NamedTuple):
-    """What the host knows of all rows of a step, so that the step computes less.
-
-    One that is captured leaves out ``top_p`` alone, which sorts, so that changing a parameter seldom needs a new graph.
+    """What the host knows of all rows of a step, so that a step that is not captured computes less.
 
     Attributes:
         idle: Processors whose parameters do nothing for every row.
@@ -46,20 +44,11 @@ class Shortcuts(NamedTuple):
         """Look at the parameters of the rows of a step."""
         limits = {p.top_k for p in params}
         return cls(
-            idle=_idle_of(params, _IDLE),
+            idle=frozenset(name for name, off in _IDLE.items() if all(getattr(p, name) == off for p in params)),
             only_greedy=all(p.greedy for p in params),
             some_greedy=any(p.greedy for p in params),
             same_k=min(*limits, vocabulary) if len(limits) == 1 and limits != {0} else None,
         )
-
-    @classmethod
-    def without_sort(cls, params: Sequence[SamplingParams]) -> Shortcuts:
-        """Look at ``top_p`` alone, for a step that is captured."""
-        return cls(idle=_idle_of(params, ("top_p",)))
-
-
-def _idle_of(params: Sequence[SamplingParams], names: Iterable[str]) -> frozenset[str]:
-    return frozenset(name for name in names if all(getattr(p, name) == _IDLE[name] for p in params))
 
 
 class RowValues:

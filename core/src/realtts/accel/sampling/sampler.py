@@ -40,8 +40,8 @@ class Sampler:
         device: Where everything lies.
         noise: Source of noise; default: one generator per row, as torch draws.
         skip_idle: Leave out processors whose parameters do nothing for every row. For eager decoding; a captured step
-            holds all but ``top_p``, which sorts, so that changing a parameter needs no new graph.
-        fused: Draw by `realtts.accel.fused` where the recipe allows it; then a captured step holds ``top_p``, too.
+            holds them all, so that changing a parameter needs no new graph.
+        fused: Draw by `realtts.accel.fused`, which sorts nothing, where the recipe allows it.
         native: Draw by realtts-native, beside a decoder whose steps do.
     """
 
@@ -151,7 +151,7 @@ class Sampler:
         self._narrows = self.recipe.narrow and any(p.top_k > 0 for p in params)
         self._widens = not self._narrows or any(p.top_k == 0 for p in params)
         self._may_stop = bool(self.recipe.stop_tokens) or any(p.stop_tokens for p in params)
-        short = self._short = self._shortcuts(params)
+        short = self._short = Shortcuts.of(params, self.recipe.vocabulary) if self.skip_idle else Shortcuts()
         order = [(name, process) for name, process in self._processors if name not in short.idle]
         split = next((at for at, (name, _) in enumerate(order) if name == "top_k"), None)
         if not self._narrows or split is None:
@@ -166,11 +166,6 @@ class Sampler:
         self._structure = (
             self._candidates, self._narrows, self._widens, self._may_stop, short,
         )  # fmt: skip
-
-    def _shortcuts(self, params: Sequence[SamplingParams]) -> Shortcuts:
-        if self.skip_idle:
-            return Shortcuts.of(params, self.recipe.vocabulary)
-        return Shortcuts() if self._fused is not None else Shortcuts.without_sort(params)
 
     # -- inside the step, on the device --------------------------------------------------------------------------
 

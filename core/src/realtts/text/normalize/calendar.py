@@ -74,7 +74,7 @@ class Calendar(Kind):
             rules.append(rule(pattern, self.short_date))
         if self.is_("de", "da", "no"):
             rules.append(rule(r"(?<![\w.,])(\d{1,2})\.(\d{1,2})\.(?!\w)", self.bare_date))
-        if name != "en" and self.language.space:
+        if self.language.space:
             rules.append(rule(r"(?<![\w'’])['’](\d\d)(?![\w'’])", lambda match: self.language.cardinal(int(match[1]))))
         return rules
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realtts.text.normalize.kind import START, Kind, Rule, rule
+from realtts.text.normalize.kind import START, Kind, Rule, fixed, rule
 
 if TYPE_CHECKING:
     import re
@@ -39,7 +39,8 @@ class Counting(Kind):
 
     def rules(self) -> list[Rule]:
         """Return the rules in the order in which they are applied."""
-        return [*self._of_language(), *self._times()]
+        several = fixed(r"(?<=\d)\s?[-\u2013]\s?(?=\d+(?:x|\s?mal)(?!\w))", self.words.to)
+        return [several, *self._of_language(), *self._times()]
 
     def _of_language(self) -> list[Rule]:
         if self.is_("en"):
@@ -171,7 +172,8 @@ _GERMAN_NOT_FEMININE_WORDS = (
 )
 _GERMAN_NUMBERED_WORDS = (
     "kapitel seite platz teil band nummer nr klasse liga rang stufe level phase runde zimmer raum punkt artikel absatz"
-    " paragraf paragraph typ version gleis linie zone bezirk gruppe abbildung tabelle szene akt staffel folge aufgabe"
+    " paragraf paragraph formel typ version"
+    " gleis linie zone bezirk gruppe abbildung tabelle szene akt staffel folge aufgabe"
     " übung lektion frage schritt option variante position saison abs art s zu gegen bis und oder mal plus minus komma"
 )
 _GERMAN_FEMININE = frozenset(_GERMAN_FEMININE_WORDS.split())

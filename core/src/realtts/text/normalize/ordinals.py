@@ -130,7 +130,8 @@ class Ordinals(Kind):
         return [
             self.day_rule(r"\."),
             rule(rf"(?i:\b(am|vom|zum|beim|im|den|dem|des))\s(\d{{1,3}})\.{_NEXT}", self.behind("n")),
-            rule(rf"(?i:\b(der|die|das|jede))\s(\d{{1,3}})\.{_NEXT}", self.behind("masculine")),
+            rule(rf"(?i:\b((?:in|an|auf|mit|von|bei|nach|aus|seit|vor) der))\s(\d{{1,3}})\.{_NEXT}", self.behind("n")),
+            rule(rf"(?i:\b(der|die|das|jede))\s(\d{{1,3}})\.{_NEXT}", self.german_behind_article),
             rule(
                 rf"(?i:\b((?:jed|dies|jen|mein|dein|sein|ihr|unser|euer|eur|ein|kein)(?:e[nmrs]?)?))\s(\d{{1,3}})\.{_NEXT}",
                 self.german_behind,
@@ -140,6 +141,12 @@ class Ordinals(Kind):
                 self.german_before_noun,
             ),
         ]
+
+    def german_behind_article(self, match: re.Match[str]) -> str | None:
+        """Return an ordinal number behind an article; None where the full stop ends a sentence: *die 1. Ich*."""
+        if match.string[match.end() :].lstrip()[:1].isupper() and self.starts_sentence(match.string, match.end()):
+            return None
+        return f"{match[1]} {self.language.ordinal(int(match[2]))}"
 
     def german_behind(self, match: re.Match[str]) -> str:
         """Return an ordinal number behind a word whose ending tells its own."""
