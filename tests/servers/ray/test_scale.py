@@ -26,7 +26,7 @@ from realtts_ray import build, speak_dataset
 
 pytestmark = pytest.mark.slow  # by hand: a node may need longer to start on a busy machine than Ray waits
 
-TORCH_PYTHON = "REALTTS_TEST_TORCH_PYTHON"
+TORCH_PYTHON = "TEST_TORCH_PYTHON"
 """Environment variable with the interpreter of an environment that has realtts-toylm, and so torch."""
 
 QUICK = {"upscale_delay_s": 0.5, "downscale_delay_s": 1.0, "metrics_interval_s": 0.5, "look_back_period_s": 1.0}
