@@ -12,7 +12,7 @@ from realtts.accel.upstream.calls import quiet
 from realtts.accel.upstream.networks import Unfilled
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts_chatterbox.building import empty_s3gen, empty_t3, empty_voice_encoder, encoders_of
-from realtts_chatterbox.checkpoint import _S3GEN_SIZES, _T3_SIZES
+from realtts_chatterbox.checkpoint import _S3GEN_SIZES, T3_SIZES
 from realtts_chatterbox.shapes import s3gen_shapes, t3_shapes, voice_encoder_shapes
 from realtts_chatterbox.sizes import S3GenSizes
 from realtts_chatterbox.upstream import load_upstream
@@ -134,7 +134,7 @@ def test_upstream_gives_the_root_logger_no_handler(monkeypatch) -> None:
 @pytest.mark.parametrize("kind", ["english", "turbo", pytest.param("multilingual", marks=pytest.mark.full)])
 def test_shapes_are_those_of_upstreams_networks(kind, size) -> None:
     """Of every tensor: what a file is checked against without them."""
-    t3, s3gen = _T3_SIZES[kind, size], _S3GEN_SIZES[size]
+    t3, s3gen = T3_SIZES[kind, size], _S3GEN_SIZES[size]
     assert shapes_of(empty_t3(kind, t3).state_dict()) == t3_shapes(kind, t3)
     assert shapes_of(empty_s3gen(kind, s3gen).state_dict()) == s3gen_shapes(kind, s3gen)
     assert shapes_of(empty_voice_encoder().state_dict()) == voice_encoder_shapes()

@@ -48,7 +48,7 @@ class TextReader:
 
     def __init__(self, files: Mapping[str, Path], sizes: Sizes) -> None:
         vocabulary, merges = read_json(files["vocab.json"]), _merges(read_text(files["merges.txt"]))
-        with reading_by_library(files["vocab.json"]):  # and merges.txt: it does not say which one is damaged
+        with reading_by_library(files["vocab.json"], files["merges.txt"]):
             bpe = models.BPE(vocabulary, merges)
         self._tokenizer = Tokenizer(bpe)
         self._tokenizer.normalizer = normalizers.NFC()
