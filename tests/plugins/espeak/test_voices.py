@@ -134,7 +134,8 @@ def test_names_too_long_for_espeak(say) -> None:
     [
         ("German", "de"), ("GERMAN", "de"), ("gmw/de", "de"), ("DE", "de"), ("gmw/en-US", "en-us"), ("EN-GB", "en-gb"),
         ("en_GB", "en-gb"), ("English (America)", "en-us"), ("english-(america)", "en-us"),
-        ("Vietnamese (Northern)", "vi"), ("fr-be", "fr-be"),
+        ("Vietnamese (Northern)", "vi"), ("fr-be", "fr-be"), ("Deutsch", "de"), ("deu", "de"), ("es-ES", "es"),
+        ("Mandarin", "zh"), ("日本語", "ja"), ("Português", "pt"), ("de_DE.UTF-8", "de"),
     ],
 )  # fmt: skip
 def test_voices_by_the_names_that_the_docs_promise(name, voice) -> None:
@@ -142,6 +143,15 @@ def test_voices_by_the_names_that_the_docs_promise(name, voice) -> None:
     with RealProvider("espeak", isolation="never") as tts:
         said, meant = (tts.generate("one two", voice=each, seed=1) for each in (name, voice))
     assert np.array_equal(said.samples, meant.samples)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("Englsh", "English"), ("Germn", "German"), ("brazil", "Brazilian"), ("fr-bee", "fr-be")]
+)
+def test_the_voice_that_was_probably_meant(name, meant) -> None:
+    """By its language, its name or its tag."""
+    with RealProvider("espeak", isolation="never") as tts, pytest.raises(errors.VoiceNotFound, match=meant):
+        tts.generate("one two", voice=name)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realtts.contract.types import Voice, VoiceInfo
 from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsuitable, VoiceUnsupported, closest, enumeration
+from realtts.kit.languages import closest_language, resolve_language
 from realtts.kit.voices import blend_name, blend_parts, matching_name
 from realtts.settings_sources import data_dir
 from realtts.text import check_text
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["builtin_voice", "find_voice", "named_voice", "saved_voices"]
 
 _AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"}
+_OTHER_ENDS = re.compile(r"(?i)(?![a-z]{2,3}([-_][a-z]{4})?([-_]([a-z]{2}|\d{3}))?([.@].*)?$)[a-z]{2,3}([-_]\w+)+")
+"""A tag that ends neither in a script nor in a region: what it names is a voice of its own, which there is not."""
+
 _MOST_WORDS = 10_000
 _LONGEST_NAME = 4096  # as long as a path may be; a text passed by mistake is longer or holds nothing of the kind
 
@@ -137,6 +142,10 @@ def _single_voice(name: str, voices: Sequence[VoiceInfo], spec: ProviderSpec, se
     for voice in voices:
         if matching_name(name, (voice.id, voice.name, *voice.aliases)) is not None:
             return voice.id
+    # Where tags of languages are aliases, as of espeak's voices, a voice may be meant by any name of its language.
+    by_alias = {alias: voice.id for voice in reversed(voices) for alias in voice.aliases}
+    if not _OTHER_ENDS.fullmatch(name) and (tag := resolve_language(name, by_alias)) is not None:
+        return by_alias[tag]
     if "clone" not in spec.capabilities and matching_name(name, _store(settings).names()) is not None:
         raise VoiceUnsupported(
             f"{name!r} is a saved recording, and this provider cannot clone voices", who=who,
@@ -145,9 +154,16 @@ def _single_voice(name: str, voices: Sequence[VoiceInfo], spec: ProviderSpec, se
     if "unlisted_voices" in spec.capabilities:
         return name
     raise VoiceNotFound(
-        f"there is no file, saved voice or built-in voice {name!r:.100}{closest(name, ids)}", who=who,
+        f"there is no file, saved voice or built-in voice {name!r:.100}{_hint(name, voices)}", who=who,
         fix=f"choose from {enumeration(ids)}; RealProvider.voices() and 'realtts voices list -p NAME' list them",
     )  # fmt: skip
+
+
+def _hint(name: str, voices: Sequence[VoiceInfo]) -> str:
+    """Return which voice was probably meant: by its language where that names voices, else by id, name or alias."""
+    aliases = [alias for voice in voices for alias in voice.aliases]
+    names = [name for voice in voices for name in (voice.id, voice.name, *voice.aliases)]
+    return closest_language(name, aliases) or closest(name, names)
 
 
 def saved_voices(settings: Settings) -> list[VoiceInfo]:
