@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
+from typing import TYPE_CHECKING
 
 from realtts.text.normalize.kind import any_of
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 __all__ = ["MARKERS", "abbreviations"]
 
@@ -46,7 +50,7 @@ _TABLE = {
     "|Okt.=Oktober|Nov.=November|Dez.=Dezember|Hbf.=Hauptbahnhof|Jh.=Jahrhundert|Jhd.=Jahrhundert|Bd.#=Band"
     "|Abb.#=Abbildung|Tab.#=Tabelle|sog.=sogenannte|bspw.=beispielsweise|zzgl.=zuzüglich|max.#=maximal"
     "|mind.#=mindestens|Kap.#=Kapitel|o. ä.=oder ähnliches|u. Ä.=und Ähnliches|St.=Sankt|o. Ä.=oder Ähnliches"
-    "|u. ä.=und ähnliche",
+    "|u. ä.=und ähnliche|Fa.=Firma|Inh.=Inhaber|Ing.^=Ingenieur",
     "fr": "MM.=Messieurs|Mme.=Madame|Mlle.=Mademoiselle|Dr.=Docteur|Pr.=Professeur|Mgr=Monseigneur|Mme=Madame"
     "|Mlle=Mademoiselle|Mmes=Mesdames|Dr=Docteur|Pr=Professeur|St=Saint|Ste=Sainte|etc.=et cetera|p. ex.=par exemple"
     "|c.-à-d.=c'est-à-dire|env.=environ|av. J.-C.=avant Jésus-Christ|apr. J.-C.=après Jésus-Christ|av.=avenue"
@@ -128,8 +132,11 @@ def abbreviations(language: str) -> tuple[re.Pattern[str], dict[str, dict[str, s
     if language not in _TABLE:
         return None
     words: dict[str, dict[str, str]] = {}
-    table = {re.split(f"[{MARKERS}]?=", entry)[0] for entry in _TABLE[language].split("|")}
-    for entry in _TABLE[language].split("|"):
+    entries = _TABLE[language].split("|")
+    table = {re.split(f"[{MARKERS}]?=", entry)[0] for entry in entries}
+    # Those that official spelling writes without a full stop often get one.
+    entries += [re.sub(f"([{MARKERS}]?=)", r".\1", entry, count=1) for entry in entries if _undotted(entry, table)]
+    for entry in entries:
         short, said = entry.split("=", 1)
         marker = short[-1] if short[-1] in MARKERS else ""
         short = short.removesuffix(marker)
@@ -139,3 +146,9 @@ def abbreviations(language: str) -> tuple[re.Pattern[str], dict[str, dict[str, s
             words.setdefault(first, {})[marker] = f"{said[0].upper()}{said[1:]}"
     shorts = any_of(words)
     return re.compile(rf"(?<![\w.])(?:{shorts})(?!\w)"), words
+
+
+def _undotted(entry: str, table: Container[str]) -> bool:
+    """Return whether an entry ends without a full stop, and the table has no other one that ends with it."""
+    short = re.split(f"[{MARKERS}]?=", entry)[0]
+    return short[-1].isalpha() and len(short) > 1 and f"{short}." not in table

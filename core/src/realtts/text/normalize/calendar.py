@@ -6,7 +6,7 @@ import re
 
 from realtts.text.normalize.counting import NOT_COUNTED
 from realtts.text.normalize.kind import START, Kind, Rule, any_of, fixed, rule
-from realtts.text.normalize.ordinals import english_months
+from realtts.text.normalize.ordinals import english_months, german_day_form
 
 __all__ = ["Calendar"]
 
@@ -179,7 +179,5 @@ class Calendar(Kind):
         return self.language.date(year, month, day, self.german_form(match)) + end
 
     def german_form(self, match: re.Match[str]) -> str:
-        """Return the form of a day behind *am* and its like."""
-        before = match.string[max(0, match.start() - 8) : match.start()]
-        dative = self.is_("de") and re.search(r"(?i)\b(?:am|vom|zum|bis|dem|den|ab|seit)\s$", before)
-        return "n" if dative else ""
+        """Return the ending of a day in German, by what stands before it."""
+        return german_day_form(match.string, match.start()) if self.is_("de") else ""

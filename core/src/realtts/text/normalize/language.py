@@ -213,9 +213,11 @@ class Language(Figures):
         return self.join(name, {"es": "de", "pt": "de", "vi": "năm"}.get(self.name, ""), self.year(year))
 
     def day(self, day: int, form: str = "") -> str:
-        """Return the day of a month in words."""
-        if self.name in {"en", "sv", "da", "no", "fi", "de"}:
-            return self.ordinal(day, form or ("r" if self.name == "de" else "masculine"))
+        """Return the day of a month in words; German has the endings ``"n"``, ``"e"`` and ``"r"``."""
+        if self.name == "de":
+            return self.ordinal(day, "" if form == "e" else form or "r")
+        if self.name in {"en", "sv", "da", "no", "fi"}:
+            return self.ordinal(day, form or "masculine")
         if self.name == "ru":
             return self.ordinal(day, form or "neuter")
         if self.name == "pl":

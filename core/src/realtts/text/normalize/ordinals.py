@@ -12,7 +12,7 @@ from realtts.text.words import Paragraph, following
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Ordinals", "english_months"]
+__all__ = ["Ordinals", "english_months", "german_day_form"]
 
 _NEXT = r"(?=\s[^\W\d])"
 _COUNTED = (
@@ -30,7 +30,25 @@ _NEUTER = re.compile(
 _VERBS = ("may", "march")
 """Months in English that are other words too, unless they have a capital."""
 
-_DATIVE = re.compile(r"(?:am|vom|zum|bis|dem|den|der|im|ab|seit)\s$", re.IGNORECASE)
+_PRONOUN = r"(?:dies|jed|jen|welch|manch|solch|mein|dein|sein|ihr|unser|euer|eur|ein|kein)"
+_WEAK = re.compile(
+    rf"(?i)(?<!\w)(?:am|vom|zum|beim|im|bis|ab|seit|gegen|de[mns]|{_PRONOUN}(?:en|em|es)"
+    r"|(?:kommend|nächst|letzt|vergangen|folgend|darauffolgend)en)\s$"
+)
+_WITH_ARTICLE = re.compile(
+    r"(?i)(?<!\w)(?:der|(?:dies|jed|jen|welch|manch|solch)er|(?:kommend|nächst|letzt|vergangen)e)\s$"
+)
+
+
+def german_day_form(text: str, at: int) -> str:
+    """Return the ending of the day of a month by the word before it, for `Language.day`: every month is masculine.
+
+    Args:
+        text: The text.
+        at: Where the number begins.
+    """
+    before = text[max(0, at - 24) : at]
+    return "n" if _WEAK.search(before) else "e" if _WITH_ARTICLE.search(before) else "r"
 
 
 def english_months(months: Iterable[str]) -> str:
@@ -105,8 +123,8 @@ class Ordinals(Kind):
     def day(self, match: re.Match[str]) -> str:
         """Return the day of a month."""
         form = {"ru": "neuter-genitive", "pl": "genitive"}.get(self.language.name, "")
-        if self.is_("de") and _DATIVE.search(match.string[max(0, match.start() - 8) : match.start()]):
-            form = "n"
+        if self.is_("de"):
+            form = german_day_form(match.string, match.start())
         return self.language.day(int(match[1]), form)
 
     def english(self) -> list[Rule]:

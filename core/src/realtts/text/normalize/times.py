@@ -107,5 +107,7 @@ class Times(Kind):
 
     def _stop(self, match: re.Match[str]) -> str:
         """Return the full stop of ``p.m.`` where it ends a sentence that another one follows."""
-        ends = match[0].endswith(".") and self.starts_sentence(match.string, match.end())
-        return "." if ends and match.string[match.end() : match.end() + 1].isspace() else ""
+        rest = match.string[match.end() :]
+        goes_on = rest.lstrip()[:1].islower()
+        ends = match[0].endswith(".") and not goes_on and self.starts_sentence(match.string, match.end())
+        return "." if ends and rest[:1].isspace() else ""
