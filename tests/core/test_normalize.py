@@ -136,7 +136,7 @@ GERMAN = {
     "Ludwig XIV": "Ludwig der vierzehnte",
     "10–15 km": "zehn bis fünfzehn Kilometer",
     "1 h": "eine Stunde",
-    "3/4": "drei durch vier",
+    "3/4": "drei Viertel", "3/7": "drei durch sieben",
     "info@beispiel.de": "info ät beispiel Punkt de",
     "0171 1234567": "null eins sieben eins, eins zwei drei vier fünf sechs sieben",
 }  # fmt: skip

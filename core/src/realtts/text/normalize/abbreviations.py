@@ -94,8 +94,9 @@ _TABLE = {
     "pl": "np.=na przykład|itd.=i tak dalej|itp.=i tym podobne|tzn.=to znaczy|m.in.=między innymi|ul.=ulica|dr=doktor"
     "|prof.=profesor|inż.=inżynier|tel.=telefon|ok.#=około|nr#=numer|str.#=strona|art.#=artykuł|mln~=milionów"
     "|mld~=miliardów|tys.~=tysięcy|r.~=roku|w.~=wieku|św.^=święty|al.^=aleja|pl.^=plac|gen.^=generał|im.^=imienia"
-    "|mgr=magister|tzw.=tak zwany|godz.=godzina|p.n.e.=przed naszą erą|n.e.=naszej ery|rozdz.#=rozdział|ks.^=ksiądz"
-    "|płk=pułkownik|hab.=habilitowany|ds.=do spraw|zob.=zobacz|s.#=strona",
+    "|mgr=magister|tzw.=tak zwany|godz.=godzina|o godz.=o godzinie|po godz.=po godzinie|od godz.=od godziny"
+    "|do godz.=do godziny|około godz.=około godziny|przed godz.=przed godziną|p.n.e.=przed naszą erą|n.e.=naszej ery"
+    "|rozdz.#=rozdział|ks.^=ksiądz|płk=pułkownik|hab.=habilitowany|ds.=do spraw|zob.=zobacz|s.#=strona",
     "sv": "t.ex.=till exempel|t ex=till exempel|bl.a.=bland annat|osv.=och så vidare|dvs.=det vill säga|ca=cirka"
     "|ca.=cirka|m.m.=med mera|tel.=telefon|dr=doktor|prof.=professor|nr#=nummer|kap.#=kapitel|s.#=sidan|kl.#=klockan"
     "|bl a=bland annat|fr.o.m.=från och med|t.o.m.=till och med|f.d.=före detta|nr.#=nummer|st.~=stycken",

@@ -23,9 +23,13 @@ _PHONES = (
     r"(?<![\w.,/-])0\d(?:[. -]\d\d){4}(?![\w/-]|\.\d)",
     r"(?<![\w.,/-])\d+(?:-\d+){3,}(?![\w/-])",
     r"(?<![\w.,/-])\d{4}(?:[ -]\d{4}){2,}(?![\w/-])",
+    (
+        r"(?<![\w.,/-])(?<!\d )(?=\d{2,3}(?: \d\d)* \d{3}(?!\d)|\d{3} )(?=\d+(?: \d{3})* \d\d(?!\d))"
+        r"\d{2,3}(?: \d{2,3}){3,}(?![\w/%€$£-]|[.,]\d| \d)"
+    ),
 )
-"""With a country's code, an area's in brackets, American, an area's with zero, Chinese, French in pairs;
-and numbers of books and cards."""
+"""With a country's code, an area's in brackets, American, an area's with zero, Chinese, French in pairs,
+numbers of books and cards; and four groups or more of two and of three digits, which no quantity has."""
 
 _LOCAL = r"(?<![\w.,/-])(\d{3})-(\d{4})(?![\w/-])"
 """An American number without its area, or a range."""

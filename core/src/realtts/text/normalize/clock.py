@@ -20,7 +20,7 @@ _WITH_MINUTES = {"de": "{h} Uhr {m}", "fr": "{h} heures {m}", "pt": "{h} horas e
 """Of languages that do not simply say hours and minutes."""
 
 
-_POLISH_OBLIQUE = re.compile(r"(?i:(?<!\w)(?:o|po|od|do|około|przed|godzinie|godziny))\s$")
+_POLISH_OBLIQUE = re.compile(r"(?i:(?<!\w)(?:(?:o|po|od|do|około|przed)(?:\sgodz\.)?|godzinie|godziny|godziną))\s$")
 """Words behind which a Polish hour is in another case."""
 
 

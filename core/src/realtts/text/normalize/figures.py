@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from realtts.text.normalize.kind import NUMBER, SIGN, START, TO, Kind, Rule, fixed, rule
+from realtts.text.normalize.parts import part_words
 
 __all__ = ["Fractions", "Numbers", "Ranges"]
 
@@ -71,6 +72,8 @@ class Fractions(Kind):
         elif self.is_("en") and 1 < lower <= 100:
             name = {2: "half", 4: "quarter"}.get(lower) or self.language.ordinal(lower)
             part = f"{say(upper)} {name}" + ("" if upper == 1 else "s" if name != "half" else "")
+        elif (named := part_words(self.language.name, upper, lower)) is not None:
+            part = self.language.join(named[0] or say(upper), named[1])
         else:
             part = self.language.join(say(upper), words.over, say(lower))
         return self.language.join(say(int(whole)), self.language.and_word, part) if whole else part

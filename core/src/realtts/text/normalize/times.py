@@ -57,6 +57,9 @@ class Times(Kind):
             rules.append(rule(before + times + _UNITS_BEHIND.get(name, ""), self.pointed))
         if name in {"es", "pt", "it"}:
             rules.append(rule(r"(?<![\d:.,])(\d{1,2})\.([0-5]\d)\s?h(?:oras)?(?!\w)", self.time))
+        if name == "pl":
+            before = r"(?i:(?<!\w)((?:o|od|do|po|około|przed)\s(?:godz\.|godzin(?:ie|y|ą))\s))"
+            rules.append(rule(rf"{before}(\d{{1,2}})(?![\w:]|[.,]\d|\smin)", self.polish_hour))
         if name == "vi":
             rules.append(rule(r"(?<![\d:.,])(\d{1,2})[hg](?!\w)", self.full_hour))
         if name in _HOUR_LETTERS:
@@ -96,6 +99,11 @@ class Times(Kind):
         own = _OWN_WORD.get(self.language.name)
         written = own is not None and re.search(own, before, re.IGNORECASE)
         return re.sub(r"^(?:ore|klokken|klockan) ", "", said) if written else said
+
+    def polish_hour(self, match: re.Match[str]) -> str | None:
+        """Return an hour behind the short word for it, which stays for the rules of abbreviations."""
+        hours = int(match[2])
+        return match[1] + self._clock(match[1], hours, 0) if hours <= 24 else None
 
     def full_hour(self, match: re.Match[str]) -> str | None:
         """Return a time without minutes."""
