@@ -71,12 +71,14 @@ _TABLE = {
     "|Prof.ssa=professoressa|Ing.=ingegner|Avv.=avvocato|ecc.=eccetera|es.=esempio|a.C.=avanti Cristo"
     "|d.C.=dopo Cristo|a. C.=avanti Cristo|d. C.=dopo Cristo|Sigg.=signori|Spett.=spettabile|Egr.=egregio"
     "|Gent.=gentile|nr.#=numero|n°#=numero|P.za=piazza|p.za=piazza|V.le=viale|c.so=corso|C.so=corso|ca.=circa"
-    "|tel.=telefono|n.#=numero|pag.#=pagina|pagg.#=pagine|cap.#=capitolo|art.#=articolo",
+    "|tel.=telefono|n.#=numero|pag.#=pagina|pagg.#=pagine|cap.#=capitolo|art.#=articolo|sec.#=secolo"
+    "|vol.#=volume",
     "pt": "Sr.=senhor|Sra.=senhora|Dr.=doutor|Dra.=doutora|Prof.=professor|Profa.=professora|etc.=et cetera"
     "|p. ex.=por exemplo|p.ex.=por exemplo|Exmo.=excelentíssimo|Exma.=excelentíssima|Eng.=engenheiro|D.^=dom"
     "|a.C.=antes de Cristo|d.C.=depois de Cristo|a. C.=antes de Cristo|d. C.=depois de Cristo|Sto.=santo|Sta.=santa"
     "|Srta.=senhorita|Drs.=doutores|Srs.=senhores|Jr.=júnior|No.#=número|Nº#=número|págs.#=páginas|Av.=avenida"
-    "|aprox.=aproximadamente|tel.=telefone|n.º#=número|nº#=número|pág.#=página|art.#=artigo|cap.#=capítulo",
+    "|aprox.=aproximadamente|tel.=telefone|n.º#=número|nº#=número|pág.#=página|art.#=artigo|cap.#=capítulo"
+    "|séc.#=século|vol.#=volume",
     "ru": "т. е.=то есть|т.е.=то есть|и т. д.=и так далее|и т.д.=и так далее|и т. п.=и тому подобное"
     "|и т.п.=и тому подобное|др.=другие|ул.=улица|им.^=имени|гг.=годов|г.=года|в.~=века|до н. э.=до нашей эры"
     "|до н.э.=до нашей эры|н. э.=нашей эры|н.э.=нашей эры|вв.~=веков|пр.^=проспект|пр.=прочее|т. к.=так как"
@@ -84,7 +86,7 @@ _TABLE = {
     "|млрд~=миллиардов|пр-т=проспект|просп.=проспект|пл.^=площадь|наб.^=набережная|д.#=дом|кв.#=квартира"
     "|корп.#=корпус|обл.=область|р-н=район|св.^=святой|сек.~=секунд|чел.~=человек|шт.~=штук|г-н=господин|г-жа=госпожа"
     "|д-р=доктор|тыс.~=тысяч|стр.#=страница|ст.#=статья|тел.=телефон|проф.=профессор|акад.=академик|напр.=например"
-    "|см.!=смотри",
+    "|см.!=смотри|гл.#=глава",
     "nl": "dhr.=de heer|mevr.=mevrouw|dr.=dokter|prof.=professor|bijv.=bijvoorbeeld|bv.=bijvoorbeeld|enz.=enzovoort"
     "|d.w.z.=dat wil zeggen|o.a.=onder andere|ca.=circa|a.u.b.=alstublieft|i.p.v.=in plaats van|t/m=tot en met"
     "|m.b.t.=met betrekking tot|t.o.v.=ten opzichte van|i.v.m.=in verband met|e.d.=en dergelijke"

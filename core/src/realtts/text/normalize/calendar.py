@@ -55,6 +55,7 @@ class Calendar(Kind):
             rules.append(rule(rf"({before})(?:(\d0)|((?:1[0-9]|20)\d0))s(?!\w)", self.decade_behind))
             rules += self._english_ranges(english_months(self.language.months))
         if name == "de":
+            rules.append(rule(rf"{START}((?:1[1-9]|20)\d0)er(n?)(?!\w)", self.german_decade))
             days = rf"{START}(\d{{1,2}})\.\s?([-\u2013/])\s?(\d{{1,2}})\.(?=\s?(?i:{months})(?!\w))"
             rules.append(rule(days, self.german_days))
         if name in {"es", "it", "pt"}:  # keyboards have a degree sign for the mark of an ordinal number
@@ -122,6 +123,10 @@ class Calendar(Kind):
         if not (1 <= month <= 12 and 1 <= day <= 31):
             return None
         return f"{match[1]} {self.language.date(None, month, day, 'n' if self.is_('de') else '')}"
+
+    def german_decade(self, match: re.Match[str]) -> str:
+        """Return a decade, in German: *die 1990er*, *in den 1980ern*."""
+        return f"{self.language.year(int(match[1]))}er{match[2]}"
 
     def decade(self, match: re.Match[str]) -> str:
         """Return a decade, in English."""

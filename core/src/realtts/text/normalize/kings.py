@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 __all__ = ["is_king", "king"]
 
 _RULERS = (
+    "luigi lodewijk luís ludvig "
     "henry louis elizabeth george edward charles william richard james philip pius paul benedict napoleon wilhelm"
     " friedrich ludwig alexander nicholas peter catherine carl karl gustav christian frederick frederik innocent leo"
     " gregory felipe carlos enrique luis juan otto heinrich alfonso fernando isabel pedro joão pio benedetto vittorio"

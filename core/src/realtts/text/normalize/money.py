@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Money"]
 
+_PAIRS = {
+    "ru": (r"руб(?:\.|л(?:ь|я|ей))?|₽", r"коп(?:\.|е(?:йка|йки|ек))?", "RUB", "копейка копейки копеек", "feminine"),
+    "pl": (r"zł(?:\.|ot(?:y|e|ych))?", r"gr(?:\.|osz(?:y|e)?)?", "PLN", "grosz grosze groszy", "masculine"),
+    "de": (r"€|Euro|EUR", r"[cC]t\.?|Cents?", "EUR", "Cent Cent Cent", "masculine"),
+}
+"""Language -> how a currency's two units are written behind their numbers, its code, and the name of the smaller one:
+of one, of a few and of many, and its gender."""
+
 _AMOUNT = rf"(?:{NUMBER}|\.\d+)"
 _DASH = r"\s?[-\u2010-\u2013~\u301c\uff5e]\s?"
 
@@ -27,6 +35,7 @@ class Money(Quantity):
         scale, codes, signs = f"{any_of(self.scales)}|{SCALE_WORDS}", any_of(CODES), self._signs()
         return [
             fixed(r"(?<=\d),[-\u2013\u2014]+(?![\w-])", ""),  # 5,- €
+            *self._pairs(),
             rule(rf"{START}(\d+)([€$])(\d\d)(?!\w)", self.money_around),
             *([rule(rf"{START}(\d+)\s(€)\s(\d\d)(?!\w)", self.money_around)] if self.is_("fr") else []),
             *([rule(r"(?<=[元块角分钱])/(?=[\u4e00-\u9fff])", lambda _: "每")] if self.is_("zh") else []),
@@ -51,6 +60,29 @@ class Money(Quantity):
         names = [name for name in (*CURRENCIES, *self.local) if not (name == "Ft" and self.is_("en"))]  # feet
         lettered = any_of(name for name in names if name[0].isalpha())
         return rf"(?<![^\W\d_])(?:{lettered})|{any_of(name for name in names if not name[0].isalpha())}"
+
+    def _pairs(self) -> list[Rule]:
+        if self.language.name not in _PAIRS:
+            return []
+        whole, part, *_ = _PAIRS[self.language.name]
+        return [
+            rule(rf"{START}({NUMBER})\s?(?:{whole})\s(\d\d?)\s?(?:{part})(?!\w)", self.pair),
+            rule(rf"{START}(\d\d?)\s?(?:{part})(?!\w)", lambda match: self.part(int(match[1]))),
+        ]
+
+    def pair(self, match: re.Match[str]) -> str:
+        """Return an amount whose two units are both written."""
+        code = _PAIRS[self.language.name][2]
+        return self.language.join(self.language.money(match[1], code, short=True), self.part(int(match[2])))
+
+    def part(self, number: int) -> str:
+        """Return an amount of the smaller unit."""
+        *_, names, gender = _PAIRS[self.language.name]
+        one, few, many = names.split()
+        last = number % 10 if number % 100 not in range(11, 15) else 0
+        is_one = number == 1 or (last == 1 and self.is_("ru"))
+        name = one if is_one else few if last in {2, 3, 4} else many
+        return self.language.join(self.language.cardinal(number, gender), name)
 
     def _cents(self) -> list[Rule]:
         if not self.is_("en"):

@@ -27,7 +27,8 @@ PATTERN = (
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _WORKS = (
     "chapter book part psalm volume kapitel teil band chapitre tome partie capítulo tomo parte capitolo rozdział tom"
-    " глава том hoofdstuk deel bowl olympiad wrestlemania"
+    " глава том hoofdstuk deel bowl olympiad wrestlemania chương phần tập page pages página páginas pagina pagine seite"
+    " strona страница bladzijde sidan side"
 )
 _LONG_WORKS = frozenset(_WORKS.split())
 """Words whose numbers are high, and may hold any letter."""
@@ -35,7 +36,7 @@ _LONG_WORKS = frozenset(_WORKS.split())
 _OTHERS = (
     "war act section type phase class level article title division figure table appendix scene stage tier mark unit"
     " module theorem klasse typ akt abschnitt anhang weltkrieg acte annexe guerre acto guerra anexo atto sezione часть"
-    " kapittel del luku osa bölüm ww"
+    " kapittel del luku osa bölüm ww artikel artículo artigo articolo artykuł статья nummer number"
 )
 _COUNTED = _LONG_WORKS | frozenset(_OTHERS.split())
 """Words whose numbers are below forty: Type C, Class L and Section CC are names."""

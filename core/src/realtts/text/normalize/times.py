@@ -57,6 +57,9 @@ class Times(Kind):
             rules.append(rule(before + times + _UNITS_BEHIND.get(name, ""), self.pointed))
         if name in {"es", "pt", "it"}:
             rules.append(rule(r"(?<![\d:.,])(\d{1,2})\.([0-5]\d)\s?h(?:oras)?(?!\w)", self.time))
+        if name in {"de", "nl"}:
+            before, hour = (r"um|ab|bis|gegen|seit|vor|nach", "h") if name == "de" else (r"om|vanaf|tot|rond", "u")
+            rules.append(rule(rf"(?i:(?<!\w)((?:{before})\s))(\d{{1,2}})\s?{hour}(?!\w)", self.hour_behind))
         if name == "pl":
             before = r"(?i:(?<!\w)((?:o|od|do|po|około|przed)\s(?:godz\.|godzin(?:ie|y|ą))\s))"
             rules.append(rule(rf"{before}(\d{{1,2}})(?![\w:]|[.,]\d|\smin)", self.polish_hour))
@@ -99,6 +102,11 @@ class Times(Kind):
         own = _OWN_WORD.get(self.language.name)
         written = own is not None and re.search(own, before, re.IGNORECASE)
         return re.sub(r"^(?:ore|klokken|klockan) ", "", said) if written else said
+
+    def hour_behind(self, match: re.Match[str]) -> str | None:
+        """Return an hour with its letter, behind a word that tells it from a number of hours: *um 9 h*."""
+        hours = int(match[2])
+        return match[1] + clock(self.language, hours, 0, None) if hours <= 24 else None
 
     def polish_hour(self, match: re.Match[str]) -> str | None:
         """Return an hour behind the short word for it, which stays for the rules of abbreviations."""
