@@ -83,13 +83,13 @@ class HostileClient:
 
     def large(self) -> str:
         """Send ten million characters: more than a text may have."""
-        status, content = self._post({"model": "espeak", "input": "a" * _LARGE})
+        status, content = self._post({"model": "tts-1", "input": "a" * _LARGE})
         return self._refused(status, content, {400, 413})
 
     def bomb(self) -> str:
         """Send a small file as a recording that is large once it is unpacked."""
         bomb = self._draw.choice([_zip_bomb, _long_flac, _lying_wave])()
-        fields = {"model": "espeak", "input": "Hello.", "ref_audio": base64.b64encode(bomb).decode()}
+        fields = {"model": "tts-1", "input": "Hello.", "ref_audio": base64.b64encode(bomb).decode()}
         return self._refused(*self._post(fields), {400})
 
     def traversal(self) -> str:
@@ -99,12 +99,12 @@ class HostileClient:
             status, content = self._request("DELETE", f"/v1/audio/voices/{quote(name, safe='')}")
             return self._refused(status, content, {400, 404, 405})
         field = self._draw.choice(["voice", "ref_audio"])
-        return self._refused(*self._post({"model": "espeak", "input": "Hello.", field: name}), {400})
+        return self._refused(*self._post({"model": "tts-1", "input": "Hello.", field: name}), {400})
 
     def special(self) -> str:
         """Send what looks like a token or a command: it is text, and spoken or refused as such."""
         status, content = self._post(
-            {"model": "espeak", "input": self._draw.choice(_SPECIAL), "response_format": "pcm", "seed": 1}
+            {"model": "tts-1", "input": self._draw.choice(_SPECIAL), "response_format": "pcm", "seed": 1}
         )
         if status == 200:
             assert content, "special: no audio"
@@ -123,7 +123,7 @@ class HostileClient:
 
     @staticmethod
     def _begin(live: Any, seed: int) -> None:
-        start = {"type": "speech.start", "id": "a", "model": "espeak", "voice": "en-us", "seed": seed}
+        start = {"type": "speech.start", "id": "a", "model": "tts-1", "voice": "alloy", "seed": seed}
         live.send(json.dumps(start))
 
     def _post(self, fields: dict[str, Any]) -> tuple[int, bytes]:

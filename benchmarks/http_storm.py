@@ -2,7 +2,7 @@ r"""Many clients of the HTTP server at once: every answer right or typed, memory
 
 Run it from the root of the repository, in an environment with ``plugins/espeak`` and ``servers/http``::
 
-    python benchmarks/http_storm.py [--seconds 120] [--clients 64]
+    python benchmarks/http_storm.py [--seconds 120] [--clients 64] [--provider espeak] [--model FOLDER]
 
 The server runs in a process of its own. Most clients want a speech, as bytes, as events or over a WebSocket; the others
 send what is wrong or meant to harm (`http_hostile`), read slowly, or go away: in the middle of their request, before
@@ -65,9 +65,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--provider", default="espeak")
+    parser.add_argument("--model", help="checkpoint of the provider, such as a folder of random weights")
     arguments = parser.parse_args()
     with tempfile.TemporaryFile("w+") as log:
-        command = [sys.executable, "-m", "realtts", "serve", "espeak", "--port", "0"]
+        command = [sys.executable, "-m", "realtts", "serve", arguments.provider, "--port", "0"]
+        command += ["--model", f"{arguments.provider}={arguments.model}"] if arguments.model else []
         server = subprocess.Popen(command, stderr=log, stdout=subprocess.DEVNULL)  # noqa: S603 - our own
         try:
             storm = Storm(port_of(log))
@@ -106,7 +109,7 @@ def port_of(log: IO[str]) -> int:
 
 def body_of(n: int, **fields: Any) -> bytes:
     """Return the body of a request for a text; a field that is None is left out."""
-    body = {"model": "espeak", "voice": "en-us", "input": TEXTS[n], "seed": n, "response_format": "pcm", **fields}
+    body = {"model": "tts-1", "voice": "alloy", "input": TEXTS[n], "seed": n, "response_format": "pcm", **fields}
     return json.dumps({name: value for name, value in body.items() if value is not None}).encode()
 
 
