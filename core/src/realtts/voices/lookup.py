@@ -162,7 +162,7 @@ def _single_voice(name: str, voices: Sequence[VoiceInfo], spec: ProviderSpec, se
 def _hint(name: str, voices: Sequence[VoiceInfo]) -> str:
     """Return which voice was probably meant: by its language where that names voices, else by id, name or alias."""
     aliases = [alias for voice in voices for alias in voice.aliases]
-    names = [name for voice in voices for name in (voice.id, voice.name, *voice.aliases)]
+    names = [each for voice in voices for each in (voice.id, voice.name, *voice.aliases)]
     return closest_language(name, aliases) or closest(name, names)
 
 

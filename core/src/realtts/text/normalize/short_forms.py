@@ -32,7 +32,7 @@ _INSTITUTION = re.compile(
     rf"(?:(?:{'|'.join(word[:5] for word in _INSTITUTIONS.split())})\w*|[А-Я]{{2,}}|\d+)\s$", re.IGNORECASE
 )
 _NUMBER_BEFORE = re.compile(r"(?:\d|(?<![^\s(])[IVXLC]+)\s?$")
-_NUMBER_BEHIND = re.compile(r"\s?\d|\s(?:[IVXLC]{2,}|[VX])(?![\w.'’-])|\s(?:[IVXLC]{2,}|[VX])(?=\.(?:\s|$))")
+_NUMBER_BEHIND = re.compile(r"\s?\d|\s(?:[IVXLC]{2,}|[VX])(?![\w'’-]|\.(?!\s|$))")
 _INSIDE = re.compile(r"(?i:(?<!\w)во?)\s[IVXLC]+\s?$")
 _GERMAN_DATE = re.compile(r"\s?\d{1,2}\.(?:\s?\d{1,2}\.|\s[A-Z])")
 _STREET = re.compile(
